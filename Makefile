@@ -1,0 +1,40 @@
+# make demo   data, training, evaluation and pictures in a few minutes
+# make test   the whole test suite
+# make setup  just the virtual environment that both use
+#
+# PYTHON, VENV, TORCH and PIP_ARGS can be overridden: make setup TORCH=torch==2.9.1 PIP_ARGS='--index-url ...'
+PYTHON   ?= python3
+VENV     ?= .venv
+TORCH    ?= torch==2.13.0
+PIP_ARGS ?=
+
+BIN     := $(VENV)/bin
+SOURCES := $(shell find rsn_mm configs tools -type f -not -name '*.pyc' -not -path '*/.mim/*') model-index.yml pyproject.toml
+
+.PHONY: setup demo test clean
+setup: $(VENV)/installed
+
+demo: $(VENV)/installed
+	$(BIN)/python tools/demo.py
+
+test: $(VENV)/installed
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+# The stack: everything but this project. A torch, mmcv or xtcocotools that is already there is left alone.
+$(VENV)/stack: $(wildcard requirements/*.txt)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -c 'import torch' 2>/dev/null && spec= || spec='$(TORCH)'; \
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) $$spec -r requirements/runtime.txt -r requirements/tests.txt
+	$(BIN)/python -m pip install --quiet --no-deps $(PIP_ARGS) -r requirements/openmmlab.txt
+	$(BIN)/python -c 'import mmcv' 2>/dev/null || \
+	$(BIN)/python -m pip install --quiet --no-deps $(PIP_ARGS) -r requirements/mmcv.txt
+	touch $@
+
+# Not editable: mim looks for configs and tools inside the installed package.
+$(VENV)/installed: $(VENV)/stack $(SOURCES)
+	rm -rf build rsn_mm.egg-info
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --force-reinstall .
+	touch $@
+
+clean:
+	rm -rf $(VENV) build rsn_mm.egg-info work_dirs

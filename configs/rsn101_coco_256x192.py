@@ -1,0 +1,4 @@
+"""RSN-101, paper Table 3: 75.8 AP on COCO val2017."""
+_base_ = 'rsn18_coco_256x192.py'
+
+model = dict(backbone=dict(depth=101))

@@ -1,0 +1,168 @@
+"""Non-maximum suppression: hard, soft, and with the groups that it forms."""
+from typing import List
+
+import numpy as np
+import torch
+
+from .backend import extension_op, torchvision_kernel, working_precision
+
+# Rows of the IoU matrix that are computed at a time.
+_BLOCK = 64
+
+
+@extension_op
+def nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float, offset: int) -> torch.Tensor:
+    """Keep boxes from high to low score; each one removes the later boxes with an IoU above the threshold.
+
+    Args:
+        boxes (Tensor): shape (N, 4), as x1, y1, x2, y2.
+        scores (Tensor): shape (N,).
+        iou_threshold (float): IoU, 0..1, that a removed box exceeds. An IoU of 0 / 0 removes nothing.
+        offset (int): 0 or 1, added to widths and heights (1 where x2 and y2 are the last pixels inside).
+
+    Returns:
+        Tensor: int64 (M,), indices of the boxes kept, by falling score. Equal scores stay in the order that
+        ``Tensor.sort`` gives them, as in MMCV; torchvision's kernel keeps their order.
+
+    Source:
+        MMCV's op; its CPU kernel accepts float32 only.
+    """
+    if boxes.numel() == 0:
+        return torch.empty(0, dtype=torch.long, device=boxes.device)
+    boxes = working_precision(boxes)
+    kernel = torchvision_kernel('nms', boxes.device) if offset == 0 else None
+    if kernel is not None:
+        return kernel(boxes, scores.to(boxes.dtype), iou_threshold)
+    order = scores.sort(0, descending=True)[1]
+    keep = _greedy(boxes[order].cpu().numpy(), iou_threshold, offset)
+    return order[torch.from_numpy(keep).to(order.device)]
+
+
+@extension_op
+def softnms(boxes: torch.Tensor, scores: torch.Tensor, dets: torch.Tensor, iou_threshold: float, sigma: float,
+            min_score: float, method: int, offset: int) -> torch.Tensor:
+    """Pick boxes from high to low score; each one lowers the scores of the boxes that it overlaps.
+
+    Args:
+        boxes (Tensor): shape (N, 4), on the CPU, as x1, y1, x2, y2.
+        scores (Tensor): shape (N,), on the CPU.
+        dets (Tensor): (N, 5), is filled: boxes as picked, and their scores at that time. Rows after the last one picked
+            stay as they are.
+        iou_threshold (float): methods 0 and 1 act on an IoU of this or more.
+        sigma (float): width of method 2.
+        min_score (float): boxes that fall below are dropped.
+        method (int): what a score is multiplied by: 0 (naive) by 0, 1 (linear) by 1 - IoU, 2 (gaussian) by
+            exp(-IoU^2 / sigma).
+        offset (int): 0 or 1, added to widths and heights.
+
+    Returns:
+        Tensor: int64 (M,), indices of the boxes picked, in this order.
+    """
+    if boxes.numel() == 0:
+        return torch.empty(0, dtype=torch.long)
+    points = working_precision(boxes).numpy().copy()
+    values = working_precision(scores).numpy().copy()
+    indices = np.arange(len(points))
+    picked = 0
+    with np.errstate(divide='ignore', invalid='ignore'):
+        while picked < len(points):
+            _move_best_to(picked, points, values, indices)
+            later = slice(picked + 1, None)
+            iou = _iou(points[picked:picked + 1], points[later], offset)[0]
+            values[later] *= _decay(iou, iou_threshold, sigma, method)
+            remaining = _swap_out(picked + 1, values < values.dtype.type(min_score))
+            points, values, indices = points[remaining], values[remaining], indices[remaining]
+            picked += 1
+    dets[:picked] = torch.from_numpy(np.column_stack((points, values))).to(dets)
+    return torch.from_numpy(indices)
+
+
+@extension_op
+def nms_match(dets: torch.Tensor, iou_threshold: float) -> List[List[int]]:
+    """Hard NMS that also tells which boxes each kept box removed.
+
+    Args:
+        dets (Tensor): shape (N, 5), on the CPU, as x1, y1, x2, y2, score.
+        iou_threshold (float): IoU, 0..1, that a removed box has or exceeds.
+
+    Returns:
+        list[list[int]]: one list for each kept box: its index, then those of the boxes that it removed, by falling score.
+    """
+    dets = working_precision(dets)
+    order = dets[:, 4].sort(0, descending=True)[1].numpy()
+    boxes = dets[:, :4].numpy()[order]
+    threshold = boxes.dtype.type(iou_threshold)
+    groups: List[List[int]] = []
+    waiting = np.arange(len(order))
+    with np.errstate(divide='ignore', invalid='ignore'):
+        while len(waiting):
+            best, later = waiting[0], waiting[1:]
+            removed = _iou(boxes[best:best + 1], boxes[later], 0)[0] >= threshold
+            groups.append(order[np.append(best, later[removed])].tolist())
+            waiting = later[~removed]
+    return groups
+
+
+def _greedy(boxes: np.ndarray, iou_threshold: float, offset: int) -> np.ndarray:
+    """Positions (M,) of the boxes kept out of (N, 4) sorted ones."""
+    threshold = boxes.dtype.type(iou_threshold)
+    alive = np.ones(len(boxes), dtype=bool)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        for start in range(0, len(boxes), _BLOCK):
+            stop = start + _BLOCK
+            block = start + np.flatnonzero(alive[start:stop])
+            removes = _iou(boxes[block], boxes[block], offset) > threshold
+            kept = np.ones(len(block), dtype=bool)
+            for row in range(len(block)):
+                if kept[row]:
+                    kept[row + 1:] &= ~removes[row, row + 1:]
+            alive[block[~kept]] = False
+            later = stop + np.flatnonzero(alive[stop:])
+            alive[later] = ~(_iou(boxes[block[kept]], boxes[later], offset) > threshold).any(axis=0)
+    return np.flatnonzero(alive)
+
+
+def _iou(boxes1: np.ndarray, boxes2: np.ndarray, offset: int) -> np.ndarray:
+    """IoU (A, B) of boxes (A, 4) and (B, 4) in their own precision, NaN where both are empty."""
+    left1, top1, right1, bottom1 = boxes1.T[:, :, None]
+    left2, top2, right2, bottom2 = boxes2.T
+    width = np.maximum(np.minimum(right1, right2) - np.maximum(left1, left2) + offset, 0)
+    height = np.maximum(np.minimum(bottom1, bottom2) - np.maximum(top1, top2) + offset, 0)
+    area1 = (right1 - left1 + offset) * (bottom1 - top1 + offset)
+    area2 = (right2 - left2 + offset) * (bottom2 - top2 + offset)
+    intersection = width * height
+    return intersection / (area1 + area2 - intersection)
+
+
+def _decay(iou: np.ndarray, iou_threshold: float, sigma: float, method: int) -> np.ndarray:
+    """What the scores of boxes with this IoU are multiplied by."""
+    dtype = iou.dtype.type
+    if method == 2:
+        return np.exp(-(iou * iou) / dtype(sigma))
+    if method in (0, 1):
+        lowered = 1 - iou if method == 1 else np.zeros_like(iou)
+        return np.where(iou >= dtype(iou_threshold), lowered, dtype(1))
+    return np.ones_like(iou)
+
+
+def _move_best_to(position: int, points: np.ndarray, values: np.ndarray, indices: np.ndarray) -> None:
+    """Swap the box of the highest score from ``position`` on with the one at ``position``."""
+    # A score of NaN is never greater than another one, and none is greater than it.
+    if np.isnan(values[position]):
+        return
+    later = values[position:]
+    best = position + int(np.argmax(np.where(np.isnan(later), -np.inf, later)))
+    for array in (points, values, indices):
+        array[[position, best]] = array[[best, position]]
+
+
+def _swap_out(first: int, dropped: np.ndarray) -> np.ndarray:
+    """Which positions remain, in which order, when the last one takes the place of each one dropped from ``first`` on.
+
+    The order decides between equal scores later, so that it must be that of MMCV's loop.
+    """
+    survivors = np.flatnonzero(~dropped[first:]) + first
+    remaining = np.arange(first + len(survivors))
+    gaps = np.flatnonzero(dropped[first:len(remaining)]) + first
+    remaining[gaps] = survivors[survivors >= len(remaining)][::-1]
+    return remaining

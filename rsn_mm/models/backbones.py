@@ -1,0 +1,211 @@
+"""The registered backbones: RSN (multi-stage, for :class:`MultiStageHead`) and RSNEncoder (in ResNet's place)."""
+from functools import partial
+from typing import List, Optional, Sequence, Tuple, Union
+
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ..registry import MODELS
+from .blocks import ResidualStepsBlock, default_branch_width, matched_branch_width
+from .loading import refuse_foreign_weights
+from .multi_stage import BlockFactory, BodySpec, DownPath, MultiStageBody, Stem
+
+# Blocks in each level, shallow to deep. 50 and 101 as in ResNet; 18 with the same block, not the basic one.
+NUM_BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+
+INIT_CFG = (
+    dict(type='Kaiming', layer='Conv2d'),
+    dict(type='Constant', layer=['_BatchNorm', 'GroupNorm'], val=1),
+)
+
+
+class _RSNBase(BaseModule):
+    """What both backbones share: the arguments of the block, and the check of loaded weights."""
+
+    def __init__(self, init_cfg: Union[dict, List[dict], None]) -> None:
+        super().__init__(init_cfg=[dict(cfg) for cfg in INIT_CFG] if init_cfg is None else init_cfg)
+        self.register_load_state_dict_pre_hook(refuse_foreign_weights)
+
+
+@MODELS.register_module()
+class RSN(_RSNBase):
+    """Residual Steps Network: a cascade of hourglass stages built of residual steps blocks.
+
+    Args:
+        depth (int): 18, 50 or 101: blocks per level [2,2,2,2], [3,4,6,3], [3,4,23,3]. Defaults to 18.
+        num_stages (int): Stages in the cascade (4 in "4xRSN-50"). Defaults to 1.
+        num_blocks (Sequence[int], optional): Blocks in each level, in place of ``depth``. Its length is the number of
+            levels, and so of units a stage (at least 2).
+        num_branches (int): Branches of a block, 2 to 6. Defaults to 4.
+        stem_channels (int): Channels after the stem; level l has ``stem_channels * 2**l * expansion``. Defaults to 64.
+        unit_channels (int): Channels of the units, which are the output. Defaults to 256.
+        expansion (int): 1 as in the released RSN-18 and -50, 4 for bottleneck-like levels. Defaults to 1.
+        match_capacity (bool): Choose the branch width so that a block has as many weights as the default one with four
+            branches (paper Table 4), instead of ``in_channels * 26 // 64``. Defaults to False.
+        grouped_entry (bool): See :class:`ResidualStepsBlock`. Defaults to False.
+        with_cp (bool): Recompute blocks in the backward pass to save memory. Defaults to False.
+        norm_cfg (dict): Config of EVERY normalisation layer. Defaults to ``dict(type='BN')``.
+        init_cfg (dict | list[dict], optional): Defaults to Kaiming normal convolutions and unit norms, as the authors do.
+
+    Shape:
+        - Input: (B, 3, H, W), normalised image.
+        - Output: one tuple per stage, each with one feature (B, unit_channels, h, w) per unit, deep to shallow: (h, w)
+          is 1/32, 1/16, 1/8, 1/4 of (H, W) with four levels.
+
+    Raises:
+        ValueError: if an argument is outside what is said above.
+
+    Source: paper section 3 and Figure 2; the authors' ``network.py``.
+
+    Example:
+        >>> import rsn_mm, torch
+        >>> from rsn_mm.models import RSN
+        >>> features = RSN(depth=18, num_stages=2).eval()(torch.zeros(1, 3, 256, 192))
+        >>> [[tuple(unit.shape[1:]) for unit in stage] for stage in features][0]
+        [(256, 8, 6), (256, 16, 12), (256, 32, 24), (256, 64, 48)]
+    """
+
+    def __init__(self,
+                 depth: int = 18,
+                 num_stages: int = 1,
+                 num_blocks: Optional[Sequence[int]] = None,
+                 num_branches: int = 4,
+                 stem_channels: int = 64,
+                 unit_channels: int = 256,
+                 expansion: int = 1,
+                 match_capacity: bool = False,
+                 grouped_entry: bool = False,
+                 with_cp: bool = False,
+                 norm_cfg: dict = dict(type='BN'),
+                 init_cfg: Union[dict, List[dict], None] = None) -> None:
+        super().__init__(init_cfg)
+        num_blocks = _num_blocks(depth, num_blocks)
+        _check_positive(num_stages=num_stages, stem_channels=stem_channels, unit_channels=unit_channels,
+                        expansion=expansion)
+        if len(num_blocks) < 2:
+            raise ValueError(f'num_blocks={list(num_blocks)} gives {len(num_blocks)} level; an hourglass needs at least 2. '
+                             'Use RSNEncoder for a plain feature extractor.')
+        self.num_stages = num_stages
+        self.num_units = len(num_blocks)
+        self.body = MultiStageBody(
+            _block_factory(num_branches, match_capacity, grouped_entry, with_cp, norm_cfg),
+            BodySpec(num_stages, num_blocks, stem_channels, _level_channels(stem_channels, expansion, len(num_blocks)),
+                     unit_channels), norm_cfg)
+
+    def forward(self, x: Tensor) -> Tuple[Tuple[Tensor, ...], ...]:
+        return self.body(x)
+
+
+@MODELS.register_module()
+class RSNEncoder(_RSNBase):
+    """The way down of one RSN stage as a plain encoder, where ResNet stands in MMPose's and MMDet's configs.
+
+    Args:
+        depth (int): 18, 50 or 101. Defaults to 50.
+        out_indices (Sequence[int]): Levels to return, 0 (1/4 of the image) to 3 (1/32). Deeper levels than the last of
+            them are not built. Defaults to ``(3, )``.
+        frozen_stages (int): Freeze the stem (0) and levels up to this number (1 to 4). -1 freezes nothing. Defaults to -1.
+        norm_eval (bool): Keep batch norms in eval mode while training. Defaults to False.
+        num_blocks, num_branches, stem_channels, expansion, match_capacity, grouped_entry, with_cp, norm_cfg, init_cfg:
+            See :class:`RSN`. With the defaults the levels have 64, 128, 256 and 512 channels: that is the ``in_channels``
+            of the neck or head that follows.
+
+    Shape:
+        - Input: (B, 3, H, W), normalised image.
+        - Output: tuple with one feature per index in ``out_indices``: (B, stem_channels * 2**l * expansion,
+          H / 2**(l+2), W / 2**(l+2)) for level l.
+
+    Raises:
+        ValueError: if an argument is outside what is said above.
+    """
+
+    def __init__(self,
+                 depth: int = 50,
+                 out_indices: Sequence[int] = (3, ),
+                 frozen_stages: int = -1,
+                 norm_eval: bool = False,
+                 num_blocks: Optional[Sequence[int]] = None,
+                 num_branches: int = 4,
+                 stem_channels: int = 64,
+                 expansion: int = 1,
+                 match_capacity: bool = False,
+                 grouped_entry: bool = False,
+                 with_cp: bool = False,
+                 norm_cfg: dict = dict(type='BN'),
+                 init_cfg: Union[dict, List[dict], None] = None) -> None:
+        super().__init__(init_cfg)
+        num_blocks = _num_blocks(depth, num_blocks)
+        _check_positive(stem_channels=stem_channels, expansion=expansion)
+        _check_levels(out_indices, frozen_stages, num_levels=len(num_blocks))
+        self.out_indices = tuple(out_indices)
+        self.frozen_stages = frozen_stages
+        self.norm_eval = norm_eval
+        num_levels = max(out_indices) + 1
+        self.stem = Stem(stem_channels, norm_cfg)
+        self.down = DownPath(
+            _block_factory(num_branches, match_capacity, grouped_entry, with_cp, norm_cfg), num_blocks[:num_levels],
+            stem_channels, _level_channels(stem_channels, expansion, num_levels))
+        self._freeze()
+
+    def forward(self, x: Tensor) -> Tuple[Tensor, ...]:
+        levels = self.down(self.stem(x))
+        return tuple(levels[i] for i in self.out_indices)
+
+    def train(self, mode: bool = True) -> 'RSNEncoder':
+        super().train(mode)
+        self._freeze()
+        if mode and self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+    def _freeze(self) -> None:
+        for module in [self.stem, *self.down.levels][:self.frozen_stages + 1]:
+            module.eval()
+            module.requires_grad_(False)
+
+
+def _block_factory(num_branches: int, match_capacity: bool, grouped_entry: bool, with_cp: bool,
+                   norm_cfg: dict) -> BlockFactory:
+
+    def make_block(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+        width = (matched_branch_width(in_channels, out_channels, num_branches)
+                 if match_capacity else default_branch_width(in_channels))
+        return block(in_channels, out_channels, stride=stride, branch_width=width)
+
+    block = partial(ResidualStepsBlock, num_branches=num_branches, grouped_entry=grouped_entry, with_cp=with_cp,
+                    norm_cfg=norm_cfg)
+    return make_block
+
+
+def _level_channels(stem_channels: int, expansion: int, num_levels: int) -> Tuple[int, ...]:
+    return tuple(stem_channels * 2**level * expansion for level in range(num_levels))
+
+
+def _num_blocks(depth: int, num_blocks: Optional[Sequence[int]]) -> Tuple[int, ...]:
+    if num_blocks is None:
+        if depth not in NUM_BLOCKS:
+            raise ValueError(f'depth={depth!r} is not a depth of RSN: give one of {sorted(NUM_BLOCKS)}, or the blocks of '
+                             'each level as num_blocks, for example num_blocks=[3, 4, 6, 3].')
+        return NUM_BLOCKS[depth]
+    if not num_blocks or any(not isinstance(n, int) or n < 1 for n in num_blocks):
+        raise ValueError(f'num_blocks={num_blocks!r} must list at least one block for every level, for example '
+                         '[2, 2, 2, 2].')
+    return tuple(num_blocks)
+
+
+def _check_positive(**arguments: int) -> None:
+    for name, value in arguments.items():
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f'{name}={value!r} must be an integer of at least 1.')
+
+
+def _check_levels(out_indices: Sequence[int], frozen_stages: int, num_levels: int) -> None:
+    if not out_indices or any(i not in range(num_levels) for i in out_indices):
+        raise ValueError(f'out_indices={tuple(out_indices)} must name levels from 0 to {num_levels - 1} (shallow to deep), '
+                         f'at least one. out_indices=({num_levels - 1}, ) returns the deepest.')
+    if frozen_stages not in range(-1, max(out_indices) + 2):
+        raise ValueError(f'frozen_stages={frozen_stages!r} must be from -1 (nothing) to {max(out_indices) + 1} (all that '
+                         'is built).')

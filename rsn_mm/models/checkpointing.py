@@ -1,0 +1,47 @@
+"""Activation checkpointing that leaves running statistics alone."""
+from contextlib import contextmanager, nullcontext
+from typing import Callable, Iterator
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint as torch_checkpoint
+
+
+def checkpoint(module: nn.Module, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """``function(x)``, with its activations recomputed in the backward pass instead of kept.
+
+    The second run would update the running mean and variance of batch norms a second time with the same batch: here it
+    does not, so training with and without checkpointing gives the same weights and the same statistics.
+
+    Args:
+        module (nn.Module): Owner of the layers that ``function`` runs.
+        function (Callable): What to run.
+        x (Tensor): Its input.
+
+    Returns:
+        Tensor: ``function(x)``. Where no gradient is needed nothing is recomputed.
+    """
+    if not (module.training and x.requires_grad):
+        return function(x)
+    return torch_checkpoint(
+        function, x, use_reentrant=False, context_fn=lambda: (nullcontext(), _frozen_statistics(module)))
+
+
+@contextmanager
+def _frozen_statistics(module: nn.Module) -> Iterator[None]:
+    """Let batch norms of ``module`` normalise by the batch without recording it.
+
+    Momentum 0 keeps the running mean and variance. Switching ``track_running_stats`` off would be plainer, but then
+    autograd saves fewer tensors than in the first run, which PyTorch refuses.
+    """
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    kept = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+        norm.num_batches_tracked = norm.num_batches_tracked.clone()
+    try:
+        yield
+    finally:
+        for norm, momentum, num_batches_tracked in kept:
+            norm.momentum = momentum
+            norm.num_batches_tracked = num_batches_tracked

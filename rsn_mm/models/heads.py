@@ -1,0 +1,257 @@
+"""The head of RSN: a heatmap from every unit while training, from the last one alone when predicting."""
+from typing import Dict, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import torch
+from mmcv.cnn import ConvModule
+from mmengine.structures import PixelData
+from mmpose.models.heads import BaseHead
+from mmpose.models.utils.tta import flip_heatmaps
+from mmpose.utils.typing import InstanceList, OptConfigType, OptSampleList, Predictions
+from torch import Tensor, nn
+
+from ..registry import KEYPOINT_CODECS, MODELS
+from .backbones import INIT_CFG
+from .loading import refuse_foreign_weights
+from .multi_stage import upsample
+from .prm import HeatmapRefineMachine, PoseRefineMachine
+
+Features = Sequence[Sequence[Tensor]]
+
+PRM_PLACEMENTS = (None, 'features', 'heatmaps')
+VISIBILITY_RULES = ('authors', 'mmpose')
+# COCO's flags as fractions: 0 not labelled, 0.5 labelled but occluded, 1 visible. See transforms.LoadVisibility.
+CLEARLY_VISIBLE = 0.75
+
+
+class HeatmapPredictor(nn.Sequential):
+    """Conv1x1-BN-ReLU, conv3x3-BN: features of a unit to heatmaps of its size.
+
+    Shape:
+        - Input: (B, in_channels, h, w)
+        - Output: (B, out_channels, h, w)
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, norm_cfg: dict) -> None:
+        super().__init__(
+            ConvModule(in_channels, in_channels, kernel_size=1, norm_cfg=norm_cfg),
+            ConvModule(in_channels, out_channels, kernel_size=3, padding=1, norm_cfg=norm_cfg, act_cfg=None))
+
+
+@MODELS.register_module()
+class MultiStageHead(BaseHead):
+    """Heatmaps from the features of a multi-stage body, with intermediate supervision of every unit of every stage.
+
+    All heatmaps are brought to the size of the last unit, 1/4 of the image. Prediction computes the last unit of the last
+    stage alone.
+
+    Args:
+        num_stages (int): Stages of the backbone. Defaults to 1.
+        num_units (int): Units of a stage. Defaults to 4.
+        in_channels (int): Channels of a unit. Defaults to 256.
+        out_channels (int): Number of keypoints K. Defaults to 17.
+        prm (str, optional): Where the Pose Refine Machine stands. ``'features'``: once, on the features of the last unit
+            of the last stage (the paper). ``'heatmaps'``: on the heatmaps of every unit (MMPose's structure, for its
+            checkpoints). None: nowhere. Defaults to None.
+        visibility_rule (str): What joints that are not clearly visible do in the plain MSE units.
+            ``'authors'``: all pixels count, and joints that are not labelled OR occluded (v < 2) have a target of zero.
+            ``'mmpose'``: joints that are not labelled are left out everywhere, occluded ones are as good as visible.
+            In the OHKM units both leave out what is not labelled. Occluded joints are told apart only where the data
+            pipeline has ``LoadVisibility``. Defaults to ``'authors'``.
+        loss (dict | list[dict], optional): One loss config for all units, or ``num_stages * num_units`` of them, stage
+            after stage, deep to shallow. Defaults to the paper's: MSE / 4 for all units but the last of a stage, and
+            OHKM over the 8 hardest joints for that.
+        decoder (dict, optional): Codec config that turns heatmaps into joints; needed to predict. Any codec whose input
+            is one heatmap a joint: ours, MMPose's MSRA, UDP and Megvii.
+        norm_cfg (dict): Config of every normalisation layer. Defaults to ``dict(type='BN')``.
+        init_cfg (dict | list[dict], optional): Defaults to Kaiming normal convolutions and unit norms.
+
+    Targets come in as ``gt_fields.heatmaps``, either one level for all units, or several (``GenerateTarget`` with
+    ``multilevel=True``): as many as units, or one more for coarse-to-fine supervision, when unit u of a stage takes level
+    u, and of the last stage level u + 1.
+
+    Raises:
+        ValueError: if an argument is outside what is said above; if features or targets do not fit the arguments.
+
+    Source: paper section 4.1; MSPN section 3.3 (coarse-to-fine supervision); the authors' ``network.py`` and ``loss.py``.
+    """
+
+    def __init__(self,
+                 num_stages: int = 1,
+                 num_units: int = 4,
+                 in_channels: int = 256,
+                 out_channels: int = 17,
+                 prm: Optional[str] = None,
+                 visibility_rule: str = 'authors',
+                 loss: Union[dict, List[dict], None] = None,
+                 decoder: OptConfigType = None,
+                 norm_cfg: dict = dict(type='BN'),
+                 init_cfg: Union[dict, List[dict], None] = None) -> None:
+        super().__init__(init_cfg=[dict(cfg) for cfg in INIT_CFG] if init_cfg is None else init_cfg)
+        _check_choice('prm', prm, PRM_PLACEMENTS)
+        _check_choice('visibility_rule', visibility_rule, VISIBILITY_RULES)
+        self.num_stages = num_stages
+        self.num_units = num_units
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.visibility_rule = visibility_rule
+        self.decoder = None if decoder is None else KEYPOINT_CODECS.build(decoder)
+        self.loss_modules = self._build_losses(loss)
+
+        self.predictors = nn.ModuleList(
+            nn.ModuleList(HeatmapPredictor(in_channels, out_channels, norm_cfg) for _ in range(num_units))
+            for _ in range(num_stages))
+        self.feature_prm = PoseRefineMachine(in_channels, norm_cfg) if prm == 'features' else None
+        self.heatmap_prms = nn.ModuleList(
+            nn.ModuleList(HeatmapRefineMachine(out_channels, norm_cfg) for _ in range(num_units))
+            for _ in range(num_stages)) if prm == 'heatmaps' else None
+        self.register_load_state_dict_pre_hook(refuse_foreign_weights)
+
+    def forward(self, feats: Features) -> List[Tensor]:
+        """Heatmaps of every unit.
+
+        Args:
+            feats (Sequence[Sequence[Tensor]]): Output of :class:`RSN`.
+
+        Returns:
+            list[Tensor]: ``num_stages * num_units`` heatmaps (B, K, H/4, W/4), stage after stage, deep to shallow.
+        """
+        self._check_features(feats)
+        return [self._unit_heatmaps(feats, stage, unit) for stage, unit in self._stage_units()]
+
+    def forward_last(self, feats: Features) -> Tensor:
+        """Heatmaps of the last unit of the last stage, (B, K, H/4, W/4): what prediction uses, and nothing else."""
+        self._check_features(feats)
+        return self._unit_heatmaps(feats, self.num_stages - 1, self.num_units - 1)
+
+    def predict(self,
+                feats: Union[Features, List[Features]],
+                batch_data_samples: OptSampleList,
+                test_cfg: OptConfigType = {}) -> Predictions:
+        """Predict joints.
+
+        Args:
+            feats: Output of :class:`RSN`; with ``flip_test`` a pair of them, for the images and the mirrored images.
+            batch_data_samples (list[PoseDataSample]): The data samples of the batch.
+            test_cfg (dict): ``flip_test`` (bool), ``flip_mode``, ``shift_heatmap`` (bool, the paper does not shift) and
+                ``output_heatmaps`` (bool).
+
+        Returns:
+            list[InstanceData]: For each image ``keypoints`` (1, K, 2) in input px and ``keypoint_scores`` (1, K). With
+            ``output_heatmaps`` also a list of PixelData with ``heatmaps`` (K, H/4, W/4).
+        """
+        if test_cfg.get('flip_test', False):
+            feats, mirrored_feats = feats
+            mirrored = flip_heatmaps(
+                self.forward_last(mirrored_feats),
+                flip_mode=test_cfg.get('flip_mode', 'heatmap'),
+                flip_indices=batch_data_samples[0].metainfo['flip_indices'],
+                shift_heatmap=test_cfg.get('shift_heatmap', False))
+            heatmaps = (self.forward_last(feats) + mirrored) * 0.5
+        else:
+            heatmaps = self.forward_last(feats)
+
+        instances: InstanceList = self.decode(heatmaps)
+        if test_cfg.get('output_heatmaps', False):
+            return instances, [PixelData(heatmaps=maps) for maps in heatmaps.detach()]
+        return instances
+
+    def loss(self, feats: Features, batch_data_samples: OptSampleList, train_cfg: OptConfigType = {}) -> Dict[str, Tensor]:
+        """Losses of every unit, ``loss_s<stage>u<unit>``, both counted from 1. No tensor leaves the device."""
+        heatmaps = self.forward(feats)
+        targets = _stack_targets(batch_data_samples)
+        weights = _stack_weights(batch_data_samples)
+        clear = _clearly_visible(batch_data_samples, weights) if self.visibility_rule == 'authors' else None
+        losses = {}
+        for i, (stage, unit) in enumerate(self._stage_units()):
+            target = targets[self._target_level(stage, unit, len(targets))]
+            _check_target(heatmaps[i], target)
+            module = self.loss_modules[i]
+            if getattr(module, 'use_target_weight', True):
+                value = module(heatmaps[i], target, weights)
+            else:
+                value = module(heatmaps[i], target if clear is None else target * clear[:, :, None, None])
+            losses[f'loss_s{stage + 1}u{unit + 1}'] = value
+        return losses
+
+    def _stage_units(self) -> List[Tuple[int, int]]:
+        return [(stage, unit) for stage in range(self.num_stages) for unit in range(self.num_units)]
+
+    def _unit_heatmaps(self, feats: Features, stage: int, unit: int) -> Tensor:
+        feature = feats[stage][unit]
+        if self.feature_prm is not None and (stage, unit) == (self.num_stages - 1, self.num_units - 1):
+            feature = self.feature_prm(feature)
+        heatmaps = self.predictors[stage][unit](feature)
+        size_hw = feats[stage][-1].shape[-2:]
+        if heatmaps.shape[-2:] != size_hw:
+            heatmaps = upsample(heatmaps, size_hw)
+        if self.heatmap_prms is not None:
+            heatmaps = self.heatmap_prms[stage][unit](heatmaps)
+        return heatmaps
+
+    def _target_level(self, stage: int, unit: int, num_levels: int) -> int:
+        """Coarse-to-fine: with one level more than units, the last stage is a level ahead."""
+        if num_levels == 1:
+            return 0
+        if num_levels not in (self.num_units, self.num_units + 1):
+            raise ValueError(f'The targets have {num_levels} levels, but a stage has num_units={self.num_units}. Give '
+                             f'GenerateTarget(multilevel=True) {self.num_units} encoders, {self.num_units + 1} for '
+                             'coarse-to-fine supervision of several stages, or one encoder for all units.')
+        ahead = num_levels - self.num_units if stage == self.num_stages - 1 else 0
+        return unit + ahead
+
+    def _build_losses(self, loss: Union[dict, List[dict], None]) -> nn.ModuleList:
+        if loss is None:
+            plain = dict(type='KeypointMSELoss', use_target_weight=self.visibility_rule == 'mmpose', loss_weight=0.25)
+            hardest = dict(type='KeypointOHKMMSELoss', use_target_weight=True, topk=min(8, self.out_channels))
+            loss = ([plain] * (self.num_units - 1) + [hardest]) * self.num_stages
+        elif isinstance(loss, dict):
+            loss = [loss] * (self.num_stages * self.num_units)
+        if len(loss) != self.num_stages * self.num_units:
+            raise ValueError(f'loss has {len(loss)} entries, but num_stages={self.num_stages} * num_units='
+                             f'{self.num_units} units are supervised. Give one entry a unit, or one dict for all.')
+        return nn.ModuleList(MODELS.build(cfg) for cfg in loss)
+
+    def _check_features(self, feats: Features) -> None:
+        if len(feats) != self.num_stages or any(len(units) != self.num_units for units in feats):
+            raise ValueError(f'The backbone gives {len(feats)} stages of {[len(units) for units in feats]} units, but the '
+                             f'head was built for num_stages={self.num_stages} and num_units={self.num_units}. Set '
+                             "num_stages alike in backbone and head, and the head's num_units to the number of levels of "
+                             "the backbone (len(num_blocks)).")
+        channels = feats[-1][-1].shape[1]
+        if channels != self.in_channels:
+            raise ValueError(f"The backbone's units have {channels} channels, but the head was built for in_channels="
+                             f"{self.in_channels}. Set the head's in_channels to the backbone's unit_channels.")
+
+
+def _check_choice(name: str, value: Optional[str], allowed: Sequence[Optional[str]]) -> None:
+    if value not in allowed:
+        raise ValueError(f'{name}={value!r} is not known: give one of {", ".join(repr(choice) for choice in allowed)}.')
+
+
+def _stack_targets(samples: OptSampleList) -> List[Tensor]:
+    """Target heatmaps (B, K, H, W), one for each level."""
+    heatmaps = [sample.gt_fields.heatmaps for sample in samples]
+    if isinstance(heatmaps[0], Tensor):
+        return [torch.stack(heatmaps)]
+    return [torch.stack(level) for level in zip(*heatmaps)]
+
+
+def _stack_weights(samples: OptSampleList) -> Tensor:
+    """Weight of every joint, (B, K). Levels of one sample have the same weights: whether a joint is labelled and inside."""
+    weights = [sample.gt_instance_labels.keypoint_weights for sample in samples]
+    return torch.cat([weight.reshape(-1, *weight.shape[-2:])[0] for weight in weights])
+
+
+def _clearly_visible(samples: OptSampleList, weights: Tensor) -> Tensor:
+    """1 where a joint is labelled, inside and not occluded, else 0, (B, K)."""
+    visible = np.concatenate([sample.gt_instances.keypoints_visible for sample in samples]) > CLEARLY_VISIBLE
+    return torch.from_numpy(visible).to(weights.device, weights.dtype, non_blocking=True) * (weights > 0)
+
+
+def _check_target(heatmaps: Tensor, target: Tensor) -> None:
+    if heatmaps.shape != target.shape:
+        raise ValueError(f'The network makes heatmaps of (B, K, H, W) = {tuple(heatmaps.shape)}, the targets have '
+                         f"{tuple(target.shape)}. The codec's heatmap_size (w, h) must be a quarter of its input_size, "
+                         "input_size must be that of TopdownAffine, and the head's out_channels the number of keypoints "
+                         'of the data set.')

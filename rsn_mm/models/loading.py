@@ -1,0 +1,39 @@
+"""Weights of another architecture are refused, not skipped."""
+from typing import Any, Dict, List
+
+from torch import Tensor, nn
+
+
+def refuse_foreign_weights(module: nn.Module, state_dict: Dict[str, Tensor], prefix: str, local_metadata: dict,
+                           strict: bool, *unused: Any) -> None:
+    """Pre-hook of ``load_state_dict``: stop when weights do not fit, on every way into the model.
+
+    MMEngine loads checkpoints leniently (``load_from``, ``init_model``, test): tensors that are missing or have another
+    shape are reported in the log and stay at their random initial values, so that a test of the wrong checkpoint ends in
+    an AP of zero. This raises instead, unless the caller passes ``strict=False`` to PyTorch's own ``load_state_dict``.
+
+    Raises:
+        ValueError: naming how many tensors are missing or of another shape, with examples and remedy.
+    """
+    if not strict:
+        return
+    expected = module.state_dict()
+    # Counters of batches came late to PyTorch: old checkpoints have none.
+    own = {name: tensor for name, tensor in expected.items() if not name.endswith('num_batches_tracked')}
+    given = {name[len(prefix):]: tensor for name, tensor in state_dict.items() if name.startswith(prefix)}
+    missing = [name for name in own if name not in given]
+    reshaped = [name for name in own if name in given and given[name].shape != own[name].shape]
+    surplus = [name for name in given if name not in expected]
+    if not (missing or reshaped or surplus):
+        return
+    shapes = [f'{name}: {tuple(given[name].shape)}, here {tuple(own[name].shape)}' for name in reshaped]
+    raise ValueError(
+        f'This checkpoint does not fit this {type(module).__name__}: of its {len(own)} tensors {len(missing)} are missing'
+        f'{_example(missing)}, {len(reshaped)} have another shape{_example(shapes)}, and {len(surplus)} of the checkpoint '
+        f'have no place here{_example(surplus)}. Use the config that the checkpoint was trained with (depth, num_stages, '
+        'num_branches, stem_channels, out_channels and prm must agree). To start from its backbone alone, drop load_from '
+        "and set model.backbone.init_cfg=dict(type='Pretrained', checkpoint=<file>, prefix='backbone.').")
+
+
+def _example(names: List[str]) -> str:
+    return f' (for example {names[0]})' if names else ''

@@ -1,0 +1,5 @@
+"""Pipeline steps that MMPose lacks."""
+from .loading import LoadImage
+from .visibility import LoadVisibility
+
+__all__ = ['LoadImage', 'LoadVisibility']
