@@ -20,7 +20,8 @@ import os
 from typing import Dict, FrozenSet
 
 # Order matters: modules that stand in for a missing package come before everything that imports it.
-ADAPTERS = ('pkg_resources', 'torchvision', 'mmcv_ops', 'xtcocotools', 'checkpoint', 'distributed', 'amp', 'drawing')
+ADAPTERS = ('pkg_resources', 'pkgutil_find_loader', 'torchvision', 'mmcv_ops', 'xtcocotools', 'checkpoint', 'distributed',
+            'amp', 'drawing', 'spawn')
 SWITCH = 'RSN_MM_COMPAT'
 
 _active: Dict[str, str] = {}

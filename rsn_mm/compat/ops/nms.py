@@ -34,7 +34,7 @@ def nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float, offset:
     if kernel is not None:
         return kernel(boxes, scores.to(boxes.dtype), iou_threshold)
     order = scores.sort(0, descending=True)[1]
-    keep = _greedy(boxes[order].cpu().numpy(), iou_threshold, offset)
+    keep = _greedy(np.ascontiguousarray(boxes[order].cpu().numpy().T), iou_threshold, offset)
     return order[torch.from_numpy(keep).to(order.device)]
 
 
@@ -60,20 +60,21 @@ def softnms(boxes: torch.Tensor, scores: torch.Tensor, dets: torch.Tensor, iou_t
     """
     if boxes.numel() == 0:
         return torch.empty(0, dtype=torch.long)
-    points = working_precision(boxes).numpy().copy()
+    sides = working_precision(boxes).numpy().T.copy()
     values = working_precision(scores).numpy().copy()
-    indices = np.arange(len(points))
+    indices = np.arange(len(values))
     picked = 0
     with np.errstate(divide='ignore', invalid='ignore'):
-        while picked < len(points):
-            _move_best_to(picked, points, values, indices)
-            later = slice(picked + 1, None)
-            iou = _iou(points[picked:picked + 1], points[later], offset)[0]
-            values[later] *= _decay(iou, iou_threshold, sigma, method)
-            remaining = _swap_out(picked + 1, values < values.dtype.type(min_score))
-            points, values, indices = points[remaining], values[remaining], indices[remaining]
+        while picked < len(values):
+            _move_best_to(picked, sides, values, indices)
+            iou = _iou(sides[:, picked:picked + 1], sides[:, picked + 1:], offset)[0]
+            values[picked + 1:] *= _decay(iou, iou_threshold, sigma, method)
             picked += 1
-    dets[:picked] = torch.from_numpy(np.column_stack((points, values))).to(dets)
+            dropped = values[picked:] < values.dtype.type(min_score)
+            if dropped.any():
+                remaining = _remaining(picked, dropped)
+                sides, values, indices = sides[:, remaining], values[remaining], indices[remaining]
+    dets[:picked] = torch.from_numpy(np.vstack((sides, values)).T).to(dets)
     return torch.from_numpy(indices)
 
 
@@ -90,42 +91,42 @@ def nms_match(dets: torch.Tensor, iou_threshold: float) -> List[List[int]]:
     """
     dets = working_precision(dets)
     order = dets[:, 4].sort(0, descending=True)[1].numpy()
-    boxes = dets[:, :4].numpy()[order]
-    threshold = boxes.dtype.type(iou_threshold)
+    sides = np.ascontiguousarray(dets[:, :4].numpy()[order].T)
+    threshold = sides.dtype.type(iou_threshold)
     groups: List[List[int]] = []
     waiting = np.arange(len(order))
     with np.errstate(divide='ignore', invalid='ignore'):
         while len(waiting):
             best, later = waiting[0], waiting[1:]
-            removed = _iou(boxes[best:best + 1], boxes[later], 0)[0] >= threshold
+            removed = _iou(sides[:, best:best + 1], sides[:, later], 0)[0] >= threshold
             groups.append(order[np.append(best, later[removed])].tolist())
             waiting = later[~removed]
     return groups
 
 
-def _greedy(boxes: np.ndarray, iou_threshold: float, offset: int) -> np.ndarray:
-    """Positions (M,) of the boxes kept out of (N, 4) sorted ones."""
-    threshold = boxes.dtype.type(iou_threshold)
-    alive = np.ones(len(boxes), dtype=bool)
+def _greedy(sides: np.ndarray, iou_threshold: float, offset: int) -> np.ndarray:
+    """Positions (M,) of the boxes kept out of sorted ones, given as (4, N)."""
+    threshold = sides.dtype.type(iou_threshold)
+    alive = np.ones(sides.shape[1], dtype=bool)
     with np.errstate(divide='ignore', invalid='ignore'):
-        for start in range(0, len(boxes), _BLOCK):
+        for start in range(0, len(alive), _BLOCK):
             stop = start + _BLOCK
             block = start + np.flatnonzero(alive[start:stop])
-            removes = _iou(boxes[block], boxes[block], offset) > threshold
+            removes = _iou(sides[:, block], sides[:, block], offset) > threshold
             kept = np.ones(len(block), dtype=bool)
             for row in range(len(block)):
                 if kept[row]:
                     kept[row + 1:] &= ~removes[row, row + 1:]
             alive[block[~kept]] = False
             later = stop + np.flatnonzero(alive[stop:])
-            alive[later] = ~(_iou(boxes[block[kept]], boxes[later], offset) > threshold).any(axis=0)
+            alive[later] = ~(_iou(sides[:, block[kept]], sides[:, later], offset) > threshold).any(axis=0)
     return np.flatnonzero(alive)
 
 
-def _iou(boxes1: np.ndarray, boxes2: np.ndarray, offset: int) -> np.ndarray:
-    """IoU (A, B) of boxes (A, 4) and (B, 4) in their own precision, NaN where both are empty."""
-    left1, top1, right1, bottom1 = boxes1.T[:, :, None]
-    left2, top2, right2, bottom2 = boxes2.T
+def _iou(sides1: np.ndarray, sides2: np.ndarray, offset: int) -> np.ndarray:
+    """IoU (A, B) of boxes given as x1, y1, x2, y2 in arrays (4, A) and (4, B), in their precision; NaN for 0 / 0."""
+    left1, top1, right1, bottom1 = sides1[:, :, None]
+    left2, top2, right2, bottom2 = sides2
     width = np.maximum(np.minimum(right1, right2) - np.maximum(left1, left2) + offset, 0)
     height = np.maximum(np.minimum(bottom1, bottom2) - np.maximum(top1, top2) + offset, 0)
     area1 = (right1 - left1 + offset) * (bottom1 - top1 + offset)
@@ -138,31 +139,36 @@ def _decay(iou: np.ndarray, iou_threshold: float, sigma: float, method: int) -> 
     """What the scores of boxes with this IoU are multiplied by."""
     dtype = iou.dtype.type
     if method == 2:
-        return np.exp(-(iou * iou) / dtype(sigma))
+        # Rounded from double precision, as the exponential of the C library: the last bit decides between near ties.
+        return np.exp(-(iou * iou) / dtype(sigma), dtype=np.float64).astype(iou.dtype)
     if method in (0, 1):
         lowered = 1 - iou if method == 1 else np.zeros_like(iou)
         return np.where(iou >= dtype(iou_threshold), lowered, dtype(1))
     return np.ones_like(iou)
 
 
-def _move_best_to(position: int, points: np.ndarray, values: np.ndarray, indices: np.ndarray) -> None:
-    """Swap the box of the highest score from ``position`` on with the one at ``position``."""
-    # A score of NaN is never greater than another one, and none is greater than it.
-    if np.isnan(values[position]):
-        return
-    later = values[position:]
-    best = position + int(np.argmax(np.where(np.isnan(later), -np.inf, later)))
-    for array in (points, values, indices):
-        array[[position, best]] = array[[best, position]]
+def _move_best_to(position: int, sides: np.ndarray, values: np.ndarray, indices: np.ndarray) -> None:
+    """Swap the box of the highest score from ``position`` on with the one at ``position``, in all three arrays."""
+    best = position + int(values[position:].argmax())
+    if np.isnan(values[best]):  # argmax takes NaN for the maximum; here it is never greater, and nothing is greater than it
+        if np.isnan(values[position]):
+            return
+        best = position + int(np.where(np.isnan(values[position:]), -np.inf, values[position:]).argmax())
+    for array in (sides, values, indices):
+        array[..., [position, best]] = array[..., [best, position]]
 
 
-def _swap_out(first: int, dropped: np.ndarray) -> np.ndarray:
-    """Which positions remain, in which order, when the last one takes the place of each one dropped from ``first`` on.
+def _remaining(first: int, dropped: np.ndarray) -> np.ndarray:
+    """Which positions remain, in which order, when the last one takes the place of each one dropped.
 
-    The order decides between equal scores later, so that it must be that of MMCV's loop.
+    Args:
+        first (int): the positions before it all remain.
+        dropped (ndarray): bool, for each position from ``first`` on.
+
+    Returns:
+        ndarray: int64 positions. Their order decides between equal scores later, so it must be that of MMCV's loop.
     """
-    survivors = np.flatnonzero(~dropped[first:]) + first
-    remaining = np.arange(first + len(survivors))
-    gaps = np.flatnonzero(dropped[first:len(remaining)]) + first
-    remaining[gaps] = survivors[survivors >= len(remaining)][::-1]
-    return remaining
+    survivors = np.flatnonzero(~dropped)
+    order = np.arange(len(survivors))
+    order[dropped[:len(survivors)]] = survivors[survivors >= len(survivors)][::-1]
+    return np.concatenate((np.arange(first), first + order))

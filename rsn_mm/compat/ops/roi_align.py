@@ -110,7 +110,7 @@ def average_roi_align(input: torch.Tensor, rois: torch.Tensor, output_size: Tupl
     """
     options = (output_size, spatial_scale, sampling_ratio, aligned)
     table = channels_last_table(input)
-    sums = [table.new_zeros(0, input.shape[1])]
+    sums = [table[:0]]  # so that without a box the result still depends on the input
     for boxes in _split(rois, *options):
         grid = _sampling_grid(boxes, *options)
         rows, weights = _corners(grid, input.shape)

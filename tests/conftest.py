@@ -1,0 +1,106 @@
+"""Fixtures that more than one test file uses."""
+from pathlib import Path
+from typing import Any, Callable, List, Optional, Sequence, Union
+
+import numpy as np
+import pytest
+import torch
+
+import rsn_mm  # noqa: F401  makes mmpose importable
+
+# After rsn_mm, which makes the stack importable.
+from mmengine.registry import DefaultScope, init_default_scope  # isort: skip
+from mmpose.datasets.transforms import GenerateTarget, PackPoseInputs  # isort: skip
+from rsn_mm import registry  # isort: skip
+from rsn_mm.transforms import LoadVisibility  # isort: skip
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+    np.random.seed(0)
+
+
+@pytest.fixture
+def scope():
+    """Call it to name the default scope for the rest of a test, as ``default_scope`` in a config does."""
+    with DefaultScope.overwrite_default_scope('mmengine'):
+        yield init_default_scope
+
+
+@pytest.fixture(scope='session')
+def config_dir() -> Path:
+    return Path(__file__).parent.parent / 'configs'
+
+
+@pytest.fixture(scope='session')
+def codec_cfg() -> Callable[..., dict]:
+    """Config of our codec at 64x64 px, with what is given in place."""
+
+    def make(**kwargs: Any) -> dict:
+        return dict(dict(type='rsn_mm.QuarterOffsetHeatmap', input_size=(64, 64), heatmap_size=(16, 16), kernel_size=5),
+                    **kwargs)
+
+    return make
+
+
+@pytest.fixture(scope='session')
+def make_samples() -> Callable[..., List[Any]]:
+    """Data samples as MMPose's pipeline makes them from joints: GenerateTarget, LoadVisibility, PackPoseInputs."""
+
+    def make(encoder: Union[dict, Sequence[dict]],
+             batch_size: int = 2,
+             num_keypoints: int = 17,
+             flags: Optional[np.ndarray] = None,
+             input_size: Sequence[int] = (64, 64)) -> List[Any]:
+        """``flags``: COCO's (B, K) of 0, 1, 2; all 2 if not given. Several encoders make a multilevel target."""
+        rng = np.random.default_rng(0)
+        flags = np.full((batch_size, num_keypoints), 2.) if flags is None else np.asarray(flags, dtype=float)
+        steps = [
+            GenerateTarget(encoder=encoder, multilevel=not isinstance(encoder, dict)),
+            LoadVisibility(),
+            PackPoseInputs()
+        ]
+        samples = []
+        for row in flags:
+            joints = rng.uniform(0, np.array(input_size) - 1, (1, num_keypoints, 2)).astype(np.float32)
+            results = dict(
+                img=np.zeros((input_size[1], input_size[0], 3), np.uint8),
+                img_shape=(input_size[1], input_size[0]),
+                input_size=tuple(input_size),
+                input_center=np.array(input_size) / 2.,
+                input_scale=np.array(input_size, dtype=float),
+                bbox=np.array([[0., 0., *input_size]]),
+                bbox_score=np.ones(1),
+                flip_indices=list(range(num_keypoints))[::-1],
+                keypoints=joints,
+                keypoints_visible=np.minimum(row, 1)[None].astype(np.float32),
+                raw_ann_info=dict(keypoints=np.column_stack([joints[0], row]).ravel().tolist()))
+            for step in steps:
+                results = step(results)
+            samples.append(results['data_samples'])
+        return samples
+
+    return make
+
+
+@pytest.fixture
+def make_estimator() -> Callable[..., Any]:
+    """A whole pose estimator of 2 units and 5 joints at 64x64 px, small enough to train in a test."""
+
+    def make(backbone: Optional[dict] = None, head: Optional[dict] = None, **kwargs: Any) -> Any:
+        decoder = dict(type='QuarterOffsetHeatmap', input_size=(64, 64), heatmap_size=(16, 16), kernel_size=5)
+        return registry.MODELS.build(
+            dict(
+                type='TopdownPoseEstimator',
+                data_preprocessor=dict(type='PoseDataPreprocessor'),
+                backbone=dict(
+                    dict(type='RSN', num_blocks=[1, 1], stem_channels=8, unit_channels=16), **(backbone or {})),
+                head=dict(
+                    dict(type='MultiStageHead', num_units=2, in_channels=16, out_channels=5, decoder=decoder),
+                    **(head or {})),
+                **kwargs))
+
+    return make
