@@ -6,18 +6,18 @@ codec = dict(type='UDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), si
 model = dict(head=dict(decoder=dict(_delete_=True, **codec)))
 
 train_pipeline = [
-    dict(type='LoadImage'),
+    dict(type='rsn_mm.LoadImage'),
     dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
     dict(type='RandomFlip', direction='horizontal'),
     dict(type='RandomHalfBody', min_total_keypoints=4, prob=0.3),
     dict(type='RandomBBoxTransform', shift_prob=0.0, scale_factor=(0.7, 1.35), rotate_factor=45.0, rotate_prob=0.5),
     dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True),
     dict(type='GenerateTarget', encoder=codec),
-    dict(type='LoadVisibility'),
+    dict(type='rsn_mm.LoadVisibility'),
     dict(type='PackPoseInputs'),
 ]
 val_pipeline = [
-    dict(type='LoadImage'),
+    dict(type='rsn_mm.LoadImage'),
     dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
     dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True),
     dict(type='PackPoseInputs'),

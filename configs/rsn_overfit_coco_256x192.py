@@ -15,7 +15,7 @@ param_scheduler = [
 ]
 
 train_pipeline = [
-    dict(type='LoadImage'),
+    dict(type='rsn_mm.LoadImage'),
     dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
     dict(type='TopdownAffine', input_size={{_base_.input_size}}),
     dict(type='GenerateTarget', multilevel=True, encoder={{_base_.codecs}}),

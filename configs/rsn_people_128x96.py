@@ -7,7 +7,7 @@ heatmap_size = (24, 32)
 # Half of the Gaussians of 256x192.
 codecs = [
     dict(
-        type='QuarterOffsetHeatmap',
+        type='rsn_mm.QuarterOffsetHeatmap',
         input_size=input_size,
         heatmap_size=heatmap_size,
         kernel_size=kernel_size,
@@ -27,17 +27,17 @@ param_scheduler = [
 randomness = dict(seed=0)
 
 train_pipeline = [
-    dict(type='LoadImage'),
+    dict(type='rsn_mm.LoadImage'),
     dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
     dict(type='RandomFlip', direction='horizontal'),
     dict(type='RandomBBoxTransform', shift_prob=0.0, scale_factor=(0.8, 1.25), rotate_factor=30.0, rotate_prob=0.5),
     dict(type='TopdownAffine', input_size=input_size),
     dict(type='GenerateTarget', multilevel=True, encoder=codecs),
-    dict(type='LoadVisibility'),
+    dict(type='rsn_mm.LoadVisibility'),
     dict(type='PackPoseInputs'),
 ]
 val_pipeline = [
-    dict(type='LoadImage'),
+    dict(type='rsn_mm.LoadImage'),
     dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
     dict(type='TopdownAffine', input_size=input_size),
     dict(type='PackPoseInputs'),

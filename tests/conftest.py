@@ -14,7 +14,8 @@ from mmpose.datasets.transforms import GenerateTarget, PackPoseInputs  # isort: 
 from rsn_mm import registry  # isort: skip
 from rsn_mm.transforms import LoadVisibility  # isort: skip
 
-torch.set_num_threads(2)
+# The nets here are too small for two threads: they would wait for each other most of the time.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
@@ -92,15 +93,16 @@ def make_estimator() -> Callable[..., Any]:
 
     def make(backbone: Optional[dict] = None, head: Optional[dict] = None, **kwargs: Any) -> Any:
         decoder = dict(type='QuarterOffsetHeatmap', input_size=(64, 64), heatmap_size=(16, 16), kernel_size=5)
-        return registry.MODELS.build(
-            dict(
-                type='TopdownPoseEstimator',
-                data_preprocessor=dict(type='PoseDataPreprocessor'),
-                backbone=dict(
-                    dict(type='RSN', num_blocks=[1, 1], stem_channels=8, unit_channels=16), **(backbone or {})),
-                head=dict(
-                    dict(type='MultiStageHead', num_units=2, in_channels=16, out_channels=5, decoder=decoder),
-                    **(head or {})),
-                **kwargs))
+        cfg = dict(
+            type='TopdownPoseEstimator',
+            data_preprocessor=dict(type='PoseDataPreprocessor'),
+            backbone=dict(
+                dict(type='RSN', num_blocks=[1, 1], stem_channels=8, unit_channels=16), **(backbone or {})),
+            head=dict(
+                dict(type='MultiStageHead', num_units=2, in_channels=16, out_channels=5, decoder=decoder),
+                **(head or {})),
+            **kwargs)
+        with DefaultScope.overwrite_default_scope('rsn_mm'):
+            return registry.MODELS.build(cfg)
 
     return make

@@ -7,7 +7,7 @@ heatmap_size = (48, 64)
 # Coarse to fine: unit u of a stage takes Gaussian u, of the last stage u + 1. Predictions are blurred by 5.
 codecs = [
     dict(
-        type='QuarterOffsetHeatmap',
+        type='rsn_mm.QuarterOffsetHeatmap',
         input_size=input_size,
         heatmap_size=heatmap_size,
         kernel_size=kernel_size,
@@ -21,22 +21,26 @@ model = dict(head=dict(out_channels=17, decoder=codecs[-1]))
 box_extension = (1.09, 1.135)
 
 train_pipeline = [
-    dict(type='LoadImage'),
+    dict(type='rsn_mm.LoadImage'),
     dict(type='GetBBoxCenterScale', padding=box_extension),
     dict(type='RandomFlip', direction='horizontal'),
     dict(type='RandomHalfBody', min_total_keypoints=4, prob=0.3),
     dict(type='RandomBBoxTransform', shift_prob=0.0, scale_factor=(0.7, 1.35), rotate_factor=45.0, rotate_prob=0.5),
     dict(type='TopdownAffine', input_size=input_size),
     dict(type='GenerateTarget', multilevel=True, encoder=codecs),
-    dict(type='LoadVisibility'),
+    dict(type='rsn_mm.LoadVisibility'),
     dict(type='PackPoseInputs'),
 ]
 val_pipeline = [
-    dict(type='LoadImage'),
+    dict(type='rsn_mm.LoadImage'),
     dict(type='GetBBoxCenterScale', padding=box_extension),
     dict(type='TopdownAffine', input_size=input_size),
     dict(type='PackPoseInputs'),
 ]
+
+# MMPoseInferencer reads these two names; by the stock class it knows which detector suits.
+data_mode = 'topdown'
+dataset_type = 'CocoDataset'
 
 # The environment variable COCO_ROOT names another place than ./data/coco/.
 data_root = '{{$COCO_ROOT:data/coco/}}'
@@ -47,9 +51,9 @@ train_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='CocoDataset',
+        type='rsn_mm.CocoDataset',
         data_root=data_root,
-        data_mode='topdown',
+        data_mode=data_mode,
         ann_file='annotations/person_keypoints_train2017.json',
         data_prefix=dict(img='train2017/'),
         pipeline=train_pipeline))
@@ -60,9 +64,9 @@ val_dataloader = dict(
     drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='CocoDataset',
+        type='rsn_mm.CocoDataset',
         data_root=data_root,
-        data_mode='topdown',
+        data_mode=data_mode,
         ann_file='annotations/person_keypoints_val2017.json',
         # Person detections with 56.4 AP, the ones everybody compares with; None takes the annotated boxes.
         bbox_file=data_root + '/person_detection_results/COCO_val2017_detections_AP_H_56_person.json',

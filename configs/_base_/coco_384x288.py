@@ -9,7 +9,7 @@ heatmap_size = (72, 96)
 
 codecs = [
     dict(
-        type='QuarterOffsetHeatmap',
+        type='rsn_mm.QuarterOffsetHeatmap',
         input_size=input_size,
         heatmap_size=heatmap_size,
         kernel_size=kernel_size,
@@ -19,18 +19,18 @@ codecs = [
 model = dict(head=dict(decoder=codecs[-1]))
 
 train_pipeline = [
-    dict(type='LoadImage'),
+    dict(type='rsn_mm.LoadImage'),
     dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
     dict(type='RandomFlip', direction='horizontal'),
     dict(type='RandomHalfBody', min_total_keypoints=4, prob=0.3),
     dict(type='RandomBBoxTransform', shift_prob=0.0, scale_factor=(0.7, 1.35), rotate_factor=45.0, rotate_prob=0.5),
     dict(type='TopdownAffine', input_size=input_size),
     dict(type='GenerateTarget', multilevel=True, encoder=codecs),
-    dict(type='LoadVisibility'),
+    dict(type='rsn_mm.LoadVisibility'),
     dict(type='PackPoseInputs'),
 ]
 val_pipeline = [
-    dict(type='LoadImage'),
+    dict(type='rsn_mm.LoadImage'),
     dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
     dict(type='TopdownAffine', input_size=input_size),
     dict(type='PackPoseInputs'),

@@ -7,7 +7,7 @@ heatmap_size = (64, 64)
 # Coarse to fine: unit u of a stage takes Gaussian u, of the last stage u + 1. Predictions are blurred by 9.
 codecs = [
     dict(
-        type='QuarterOffsetHeatmap',
+        type='rsn_mm.QuarterOffsetHeatmap',
         input_size=input_size,
         heatmap_size=heatmap_size,
         kernel_size=kernel_size,
@@ -20,7 +20,7 @@ model = dict(head=dict(out_channels=16, decoder=codecs[-1]))
 box_extension = 1.25
 
 train_pipeline = [
-    dict(type='LoadImage'),
+    dict(type='rsn_mm.LoadImage'),
     dict(type='GetBBoxCenterScale', padding=box_extension),
     dict(type='RandomFlip', direction='horizontal'),
     dict(type='RandomHalfBody', min_total_keypoints=4, prob=0.3),
@@ -30,11 +30,15 @@ train_pipeline = [
     dict(type='PackPoseInputs'),
 ]
 val_pipeline = [
-    dict(type='LoadImage'),
+    dict(type='rsn_mm.LoadImage'),
     dict(type='GetBBoxCenterScale', padding=box_extension),
     dict(type='TopdownAffine', input_size=input_size),
     dict(type='PackPoseInputs'),
 ]
+
+# MMPoseInferencer reads these two names; by the stock class it knows which detector suits.
+data_mode = 'topdown'
+dataset_type = 'MpiiDataset'
 
 # The environment variable MPII_ROOT names another place than ./data/mpii/.
 data_root = '{{$MPII_ROOT:data/mpii/}}'
@@ -45,9 +49,9 @@ train_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='MpiiDataset',
+        type='rsn_mm.MpiiDataset',
         data_root=data_root,
-        data_mode='topdown',
+        data_mode=data_mode,
         ann_file='annotations/mpii_train.json',
         data_prefix=dict(img='images/'),
         pipeline=train_pipeline))
@@ -58,9 +62,9 @@ val_dataloader = dict(
     drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='MpiiDataset',
+        type='rsn_mm.MpiiDataset',
         data_root=data_root,
-        data_mode='topdown',
+        data_mode=data_mode,
         ann_file='annotations/mpii_val.json',
         headbox_file=data_root + '/annotations/mpii_gt_val.mat',
         data_prefix=dict(img='images/'),

@@ -5,7 +5,7 @@ model = dict(
     type='TopdownPoseEstimator',
     data_preprocessor=dict(
         type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
-    backbone=dict(type='RSN', depth=18, num_stages=1, norm_cfg=dict(type='BN')),
-    head=dict(type='MultiStageHead', num_stages=1, norm_cfg=dict(type='BN')),
+    backbone=dict(type='rsn_mm.RSN', depth=18, num_stages=1, norm_cfg=dict(type='BN')),
+    head=dict(type='rsn_mm.MultiStageHead', num_stages=1, norm_cfg=dict(type='BN')),
     # Heatmaps of the mirrored image are averaged in without a shift (section 4.1).
     test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False, output_heatmaps=False))

@@ -99,7 +99,7 @@ class RSN(_RSNBase):
 
 @MODELS.register_module()
 class RSNEncoder(_RSNBase):
-    """The way down of one RSN stage as a plain encoder, where ResNet stands in MMPose's and MMDet's configs.
+    """The way down of one RSN stage as a plain encoder, where ResNet stands in MMPose's configs.
 
     Args:
         depth (int): 18, 50 or 101. Defaults to 50.

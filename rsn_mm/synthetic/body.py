@@ -143,7 +143,7 @@ def _leg(shape: BodyShape, body: PosedBody, outfit: Outfit, side: str) -> List[P
              (f'{side}_hip', f'{side}_knee'), body.frames[f'{side}_thigh'], thigh_hem, outfit.skin),
         Part(f'{side}_shank', RoundCone(knee, ankle, 0.050 * loose, 0.033 * loose), outfit.bottom,
              (f'{side}_knee', f'{side}_ankle'), body.frames[f'{side}_shank'], shank_hem, outfit.skin),
-        Part(f'{side}_foot', RoundCone(ankle + foot @ (0, 0.018, -0.014), toes, 0.031, 0.024), outfit.shoes,
+        Part(f'{side}_foot', RoundCone(ankle + foot @ (0, 0.022, -0.014), toes, 0.031, 0.021), outfit.shoes,
              (f'{side}_ankle',))]
 
 

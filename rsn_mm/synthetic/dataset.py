@@ -2,7 +2,6 @@
 import json
 import multiprocessing
 import os
-import sys
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
@@ -16,7 +15,7 @@ from rsn_mm.synthetic.scene import OUTSIDE, Person, make_picture
 from rsn_mm.synthetic.skeleton import KEYPOINT_NAMES, SKELETON
 
 # Raise this whenever the same arguments give other pictures or annotations, so that older data sets are made anew.
-VERSION = 1
+VERSION = 2
 SPLITS = ('train', 'val')
 # Marks a folder as ours and counts the pictures that are ours, even if the run is interrupted: the annotations, which
 # say that a data set is whole, are written last.
@@ -62,7 +61,8 @@ def make_people(out: Path, num_train: int = 400, num_val: int = 100, seed: int =
         max_people (int): most persons per picture, 1 to 8.
         size_wh (tuple): largest picture (width, height) in pixels, each 96 to 2048. Pictures have this height and 80
             to 100 % of this width.
-        workers (int): processes that draw.
+        workers (int): processes that draw. More than one takes some seconds to start, and a script that asks for it
+            needs the usual ``if __name__ == '__main__':``.
         progress (bool): show a bar on stderr where that is a terminal.
         overwrite (bool): write into a folder although it holds other files, which stay.
 
@@ -170,9 +170,8 @@ def _run(jobs: List[Job], workers: int) -> Iterator[Dict[str, Any]]:
     if workers == 1:
         yield from map(_make_one, jobs)
         return
-    # fork starts at once; where it is not safe (macOS) or not there (Windows) the package is imported anew.
-    context = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
-    with context.Pool(min(workers, len(jobs)), initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    # Not fork: a forked worker can wait forever for the threads that OpenCV has started in the parent.
+    with multiprocessing.get_context('spawn').Pool(min(workers, len(jobs)), initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         yield from pool.imap(_make_one, jobs, chunksize=max(1, min(8, len(jobs) // workers)))
 
 

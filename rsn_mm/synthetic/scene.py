@@ -140,6 +140,15 @@ def keypoint_flags(joints: np.ndarray, reach: np.ndarray, number: int, ids: np.n
     return np.where(inside, np.where(seen, VISIBLE, OCCLUDED), OUTSIDE)
 
 
+def keypoint_reach(parts: Sequence[Part]) -> np.ndarray:
+    """How far (17,) the surface around each keypoint may lie in front of it, in the parts' unit (statures)."""
+    radii = {name: 0.0 for name in KEYPOINT_NAMES}
+    for part in parts:
+        for name in part.joints:
+            radii[name] = max(radii[name], part.cone.start_radius, part.cone.end_radius)
+    return 1.2 * np.array(list(radii.values())) + 0.012
+
+
 def _sample_light(rng: np.random.Generator) -> np.ndarray:
     light = np.array((rng.uniform(-0.8, 0.8), rng.uniform(-0.9, -0.2), 0.75))
     return (light / np.linalg.norm(light)).astype(np.float32)
@@ -165,13 +174,8 @@ def _sample_figure(rng: np.random.Generator, raster_wh: Tuple[int, int], count: 
     stature, offset = _sample_place(rng, low, high, raster_wh, count)
     joints = np.stack([body.points[name] for name in KEYPOINT_NAMES]) * stature
     joints[:, :2] += offset
-    radii = {name: 0.0 for name in KEYPOINT_NAMES}
-    for part in parts:
-        for name in part.joints:
-            radii[name] = max(radii[name], part.cone.start_radius, part.cone.end_radius)
-    reach = (1.2 * np.array(list(radii.values())) + 0.012) * stature
     box = np.concatenate((low * stature + offset, high * stature + offset))
-    return Figure(place(parts, stature, offset), joints, reach, box, stature, pose)
+    return Figure(place(parts, stature, offset), joints, keypoint_reach(parts) * stature, box, stature, pose)
 
 
 def _sample_place(rng: np.random.Generator, low: np.ndarray, high: np.ndarray, raster_wh: Tuple[int, int],

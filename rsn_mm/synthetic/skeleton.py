@@ -197,5 +197,5 @@ def _pose_leg(shape: BodyShape, angle: Mapping[str, float], side: str, sign: flo
     points[f'{side}_hip'] = hip
     points[f'{side}_knee'] = hip + shape.thigh * thigh[:, 1]
     points[f'{side}_ankle'] = points[f'{side}_knee'] + shape.shank * shank[:, 1]
-    points[f'{side}_toes'] = points[f'{side}_ankle'] + foot @ (0, 0.022, shape.foot)
+    points[f'{side}_toes'] = points[f'{side}_ankle'] + foot @ (0, 0.034, shape.foot)
     frames[f'{side}_thigh'], frames[f'{side}_shank'], frames[f'{side}_foot'] = thigh, shank, foot

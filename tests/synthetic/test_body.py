@@ -44,8 +44,8 @@ def test_names_are_unique_and_the_stool_comes_only_with_a_seat():
             assert ('skirt' in names) == (bottom in ('skirt', 'dress'))
 
 
-@pytest.mark.parametrize('field, values', (('hair_style', HAIR_STYLES), ('bottom_style', BOTTOMS), ('sleeve', SLEEVES),
-                                           ('looseness', (1.0, 1.3))))
+@pytest.mark.parametrize('field, values', (('hair_style', HAIR_STYLES), ('sleeve', SLEEVES), ('looseness', (1.0, 1.3)),
+                                           ('bottom_style', ('trousers', 'shorts', 'skirt'))))
 def test_every_choice_of_outfit_is_seen(field, values):
     pictures = []
     for value in values:

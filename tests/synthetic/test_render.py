@@ -16,16 +16,13 @@ def slow_depth(cone, x, y):
     axis = cone.squash_axis if cone.squash_axis is not None else vector(1, 0, 0)
     stretch = np.eye(3) + (1 / cone.squash - 1) * np.outer(axis, axis)
     sight = stretch[:, 2]
-    best = None
-    for share in np.linspace(0, 1, 1501):
-        radius = cone.start_radius + share * (cone.end_radius - cone.start_radius)
-        foot = stretch @ (vector(x, y, 0) - cone.start - share * (cone.end - cone.start))
-        # |foot + z sight| = radius, the nearer root.
-        a, b, c = sight @ sight, foot @ sight, foot @ foot - radius ** 2
-        if b * b - a * c >= 0:
-            z = (-b + np.sqrt(b * b - a * c)) / a
-            best = z if best is None else max(best, z)
-    return best
+    share = np.linspace(0, 1, 1501)[:, None]
+    radius = (cone.start_radius + share * (cone.end_radius - cone.start_radius))[:, 0]
+    foot = (vector(x, y, 0) - cone.start - share * (cone.end - cone.start)) @ stretch
+    # |foot + z sight| = radius; the greater root faces the viewer.
+    a, b, c = sight @ sight, foot @ sight, (foot ** 2).sum(axis=1) - radius ** 2
+    hit = b * b >= a * c
+    return ((-b + np.sqrt(np.maximum(b * b - a * c, 0))) / a)[hit].max() if hit.any() else None
 
 
 def random_cone(rng, squashed):

@@ -3,7 +3,10 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from rsn_mm.synthetic import scene
-from rsn_mm.synthetic.skeleton import KEYPOINT_NAMES
+from rsn_mm.synthetic.body import build_parts
+from rsn_mm.synthetic.outfit import sample_outfit
+from rsn_mm.synthetic.render import draw_parts, place
+from rsn_mm.synthetic.skeleton import ARM_ANGLES, KEYPOINT_NAMES, LEG_ANGLES, BodyShape, Pose, pose_body
 
 WIDTH, HEIGHT = 200, 160
 
@@ -20,11 +23,6 @@ def people(pictures):
 
 def named(person):
     return dict(zip(KEYPOINT_NAMES, person.keypoints))
-
-
-def subpixel(x, y):
-    """Row and column of the subpixel in which keypoint coordinates (0: middle of the first pixel) lie."""
-    return int(np.floor(2 * (y + 0.5))), int(np.floor(2 * (x + 0.5)))
 
 
 def test_picture_and_number_of_people(pictures):
@@ -65,13 +63,40 @@ def test_visible_keypoints_lie_on_their_person_and_hidden_ones_do_not(people):
     assert seen[2] > 0.6 * sum(seen.values())
 
 
-def test_limb_in_front_of_a_joint_hides_it(people):
-    gaps = [picture.depth[int(joint[1]), int(joint[0])] - joint[2]
-            for picture, person in people for joint, flag in zip(person.figure.joints, person.keypoints[:, 2])
-            if flag == 2]
-    # A body is about a fifth of its stature deep; what is called visible lies just below the surface.
-    statures = [person.figure.stature for _, person in people]
-    assert max(gaps) < 0.15 * max(statures)
+def flags_of_standing_person(yaw, **angles):
+    """Flags by name of one person who stands in the middle of an empty picture."""
+    names = ('spine_lean', 'spine_bend', 'spine_twist', 'head_yaw', 'head_nod', 'head_tilt',
+             *(f'{side}_{name}' for side in ('left', 'right') for name in (*ARM_ANGLES, *LEG_ANGLES)))
+    body = pose_body(BodyShape(), Pose({name: 0.0 for name in names} | angles, yaw, 0.0, 0.0, 'standing'))
+    outfit = sample_outfit(np.random.default_rng(0))._replace(hair_style='bald', bottom_style='trousers')
+    parts = build_parts(BodyShape(), body, outfit)
+    layer = draw_parts(place(parts, 300.0, np.array((200, 200))), 300.0, (400, 400), np.array((0, 0, 1), np.float32))
+    ids, depth = np.zeros((400, 400), np.int8), np.full((400, 400), -np.inf, np.float32)
+    (x, y), (h, w) = layer.origin, layer.part.shape
+    ids[y:y + h, x:x + w], depth[y:y + h, x:x + w] = layer.part >= 0, layer.depth
+    joints = np.stack([body.points[name] for name in KEYPOINT_NAMES]) * 300 + (200, 200, 0)
+    return dict(zip(KEYPOINT_NAMES, scene.keypoint_flags(joints, scene.keypoint_reach(parts) * 300, 1, ids, depth)))
+
+
+def test_front_view_shows_everything_and_back_view_hides_the_face():
+    apart = {f'{side}_arm_abduct': 20.0 for side in ('left', 'right')}
+    assert set(flags_of_standing_person(0, **apart).values()) == {2}
+    hidden = {name for name, flag in flags_of_standing_person(180, **apart).items() if flag == 1}
+    assert hidden == {'nose', 'left_eye', 'right_eye'}
+
+
+def test_side_view_hides_the_far_side():
+    # Turned to the left, the person's right side is the near one.
+    for yaw, near, far in ((90, 'right', 'left'), (-90, 'left', 'right')):
+        flags = flags_of_standing_person(yaw)
+        for name in ('ear', 'shoulder', 'elbow', 'wrist', 'knee', 'ankle'):
+            assert flags[f'{near}_{name}'] == 2 and flags[f'{far}_{name}'] == 1, name
+        assert flags[f'{far}_hip'] == flags[f'{far}_eye'] == 1 and flags['nose'] == 2
+
+
+def test_hand_before_the_face_hides_it():
+    flags = flags_of_standing_person(0, left_arm_flex=75.0, left_elbow=100.0, left_arm_rotate=35.0)
+    assert flags['left_elbow'] and min(flags[name] for name in ('nose', 'left_eye', 'right_eye')) == 1
 
 
 def test_boxes_are_tight_clipped_and_hold_the_visible_keypoints(people):
@@ -84,6 +109,17 @@ def test_boxes_are_tight_clipped_and_hold_the_visible_keypoints(people):
         for column, row, flag in person.keypoints:
             if flag == 2:
                 assert x - 1e-6 <= column <= x + width + 1e-6 and y - 1e-6 <= row <= y + height + 1e-6
+
+
+def test_box_grows_to_a_visible_keypoint_on_the_rim():
+    ids = np.zeros((40, 40), np.int8)
+    ids[4:12, 4:12] = 1
+    joints = np.full((17, 3), 8.0)
+    joints[3, 0] = 4.2
+    figure = scene.Figure((), joints, np.ones(17), np.array((4, 4, 12, 12)), 8.0, None)
+    person = scene._describe(figure, 1, ids, np.full((40, 40), 8, np.float32))
+    assert person.keypoints[3].tolist() == [1.6, 3.5, 2]
+    assert person.box == (1.6, 2, 4.4, 4) and person.area == 16
 
 
 def test_area_counts_the_visible_pixels_and_the_outline_follows_them(people):

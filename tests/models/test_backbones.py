@@ -1,0 +1,242 @@
+"""RSN and RSNEncoder: sizes, costs, norms, gradients, arguments and errors."""
+import inspect
+from typing import Any, Callable, Dict
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
+
+from rsn_mm.models import RSN, MultiStageHead, RSNEncoder
+
+SMALL = dict(num_blocks=[1, 2], stem_channels=8)
+
+
+def conv_macs(net: nn.Module, call: Callable[[nn.Module], Any]) -> int:
+    """Multiply-adds of all convolutions in a call, counted where they happen."""
+    total = 0
+
+    def count(conv: nn.Conv2d, inputs: tuple, output: torch.Tensor) -> None:
+        nonlocal total
+        total += output.numel() // len(output) * conv.weight[0].numel()
+
+    handles = [m.register_forward_hook(count) for m in net.modules() if isinstance(m, nn.Conv2d)]
+    call(net)
+    for handle in handles:
+        handle.remove()
+    return total
+
+
+def whole_macs(depth: int, num_stages: int, size_hw: tuple, **head: Any) -> float:
+    """Giga multiply-adds of backbone and all units' heads with 17 joints. On the meta device nothing is computed."""
+    with torch.device('meta'):
+        net = nn.ModuleList([RSN(depth=depth, num_stages=num_stages), MultiStageHead(num_stages, **head)]).eval()
+        return conv_macs(net, lambda net: net[1](net[0](torch.empty(1, 3, *size_hw)))) / 1e9
+
+
+class TestCosts:
+
+    @pytest.mark.parametrize('depth, num_stages, size_hw, expected', [
+        (18, 1, (256, 192), 2.245),
+        (50, 1, (256, 192), 4.068),
+        (101, 1, (256, 192), 7.940),
+        (50, 2, (256, 192), 8.215),
+        (50, 3, (256, 192), 12.362),
+        (50, 4, (256, 192), 16.509),
+        (50, 4, (384, 288), 37.146),
+    ])
+    def test_macs_of_the_released_structure(self, depth, num_stages, size_hw, expected):
+        """DESIGN section 4, "counted"."""
+        assert whole_macs(depth, num_stages, size_hw) == pytest.approx(expected, abs=5e-4)
+
+    @pytest.mark.parametrize('size_hw, expected', [((256, 192), 1.81), ((384, 288), 4.08)])
+    def test_prm_costs_what_table_5_and_6_say(self, size_hw, expected):
+        """1.8 and 4.0 GFLOPs in the paper: one conv3x3 on 256 channels at 1/4 size, all else almost free."""
+        added = whole_macs(50, 1, size_hw, prm='features') - whole_macs(50, 1, size_hw)
+        k = 256 * 256 * 9 * size_hw[0] * size_hw[1] / 16 / 1e9
+        assert added == pytest.approx(expected, abs=.005)
+        assert 0 < added - k < .001 * k
+
+    def test_prm_on_heatmaps_costs_next_to_nothing(self):
+        """MMPose's placement."""
+        added = whole_macs(50, 1, (256, 192), prm='heatmaps') - whole_macs(50, 1, (256, 192))
+        assert 4 * .013 < added < 4 * .014
+
+    @pytest.mark.parametrize('depth, num_stages', [(18, 1), (50, 1), (101, 1), (50, 4)])
+    def test_parameters_are_those_counted_on_paper(self, depth, num_stages):
+        """Every convolution and norm of Figure 2, counted one by one."""
+        conv_bn = (lambda i, o, k: i * o * k * k + 2 * o)
+        channels, unit = (64, 128, 256, 512), 256
+        blocks = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}[depth]
+        stage, c = 0, 64
+        for level, (out, count) in enumerate(zip(channels, blocks)):
+            for number in range(count):
+                w = c * 26 // 64
+                stage += conv_bn(c, 4 * w, 1) + 10 * conv_bn(w, w, 3) + conv_bn(4 * w, out, 1)
+                stage += conv_bn(c, out, 1) if number == 0 and level > 0 else 0
+                c = out
+        stage += sum(conv_bn(out, unit, 1) for out in channels) + 3 * conv_bn(unit, unit, 1)
+        cross = sum(conv_bn(out, out, 1) + conv_bn(unit, out, 1) for out in channels) + conv_bn(unit, 64, 1)
+        with torch.device('meta'):
+            built = sum(p.numel() for p in RSN(depth=depth, num_stages=num_stages).parameters())
+        assert built == conv_bn(3, 64, 7) + num_stages * stage + (num_stages - 1) * cross
+
+
+VARIANTS: Dict[str, dict] = {
+    'plain': dict(),
+    'odd stem': dict(stem_channels=12),
+    'wide units': dict(unit_channels=24),
+    '3 levels': dict(num_blocks=[1, 1, 2]),
+    '4 levels': dict(num_blocks=[1, 1, 1, 1]),
+    '5 levels': dict(num_blocks=[1, 1, 1, 1, 1]),
+    '3 stages': dict(num_stages=3),
+    **{f'{n} branches': dict(num_branches=n)
+       for n in (2, 3, 5, 6)},
+    '6 branches, matched': dict(num_branches=6, match_capacity=True, stem_channels=16),
+    'expansion 4': dict(expansion=4),
+    'grouped entry': dict(grouped_entry=True),
+    'checkpointed': dict(with_cp=True, num_stages=2),
+}
+NORMS = {'BN': dict(type='BN'), 'GN': dict(type='GN', num_groups=1)}
+
+
+@pytest.mark.parametrize('kwargs', VARIANTS.values(), ids=VARIANTS)
+class TestVariants:
+
+    def test_every_parameter_gets_a_gradient(self, kwargs, without_gradient):
+        kwargs = dict(SMALL, unit_channels=16, **kwargs) if not set(kwargs) & {'unit_channels', *SMALL} else {
+            **SMALL, 'unit_channels': 16, **kwargs}
+        net = RSN(**kwargs)
+        features = net(torch.randn(2, 3, 128, 96))
+        levels = len(kwargs['num_blocks'])
+        assert [len(stage) for stage in features] == [levels] * kwargs.get('num_stages', 1)
+        for stage in features:
+            assert [u.shape for u in stage] == [(2, kwargs['unit_channels'], -(-128 // 2**s), -(-96 // 2**s))
+                                                for s in range(levels + 1, 1, -1)]
+        sum((unit * torch.randn_like(unit)).sum() for stage in features for unit in stage).backward()
+        assert without_gradient(net) == []
+
+    def test_encoder_trains(self, kwargs, without_gradient):
+        kwargs = {k: v for k, v in {**SMALL, **kwargs}.items() if k not in ('unit_channels', 'num_stages')}
+        levels = len(kwargs['num_blocks'])
+        net = RSNEncoder(out_indices=range(levels), **kwargs)
+        features = net(torch.randn(2, 3, 64, 64))
+        channels = kwargs['stem_channels'] * kwargs.get('expansion', 1)
+        assert [f.shape for f in features] == [(2, channels * 2**l, 16 // 2**l, 16 // 2**l) for l in range(levels)]
+        sum((f * torch.randn_like(f)).sum() for f in features).backward()
+        assert without_gradient(net) == []
+
+
+class TestNorms:
+
+    @pytest.mark.parametrize('build', [
+        lambda norm_cfg: RSN(num_stages=2, norm_cfg=norm_cfg, **SMALL),
+        lambda norm_cfg: RSNEncoder(out_indices=(1, ), norm_cfg=norm_cfg, **SMALL),
+        lambda norm_cfg: MultiStageHead(2, norm_cfg=norm_cfg),
+        lambda norm_cfg: MultiStageHead(2, prm='features', norm_cfg=norm_cfg),
+    ], ids=['RSN', 'RSNEncoder', 'head', 'head with PRM'])
+    @pytest.mark.parametrize('norm_cfg, kind', [
+        (dict(type='GN', num_groups=1), nn.GroupNorm),
+        (dict(type='SyncBN'), nn.SyncBatchNorm),
+        (dict(type='IN'), nn.InstanceNorm2d),
+    ])
+    def test_norm_cfg_reaches_every_layer(self, build, norm_cfg, kind):
+        def names(net):
+            return {name: type(m) for name, m in net.named_modules() if isinstance(m, (_NormBase, nn.GroupNorm))}
+
+        # ConvModule names a norm after its type; the convolution beside it stands for both.
+        def places(net):
+            return {name.rpartition('.')[0] for name in names(net)}
+
+        net = build(norm_cfg)
+        assert {name for name, found in names(net).items() if found is not kind} == set()
+        assert places(net) == places(build(dict(type='BN')))
+
+    def test_arguments_of_the_norm_reach_every_layer(self):
+        net = RSN(num_stages=2, norm_cfg=dict(type='BN', momentum=.03, eps=.01), **SMALL)
+        assert {(m.momentum, m.eps) for m in net.modules() if isinstance(m, _BatchNorm)} == {(.03, .01)}
+
+    def test_norm_cfg_is_not_modified(self):
+        norm_cfg = dict(type='BN', requires_grad=True)
+        RSN(norm_cfg=norm_cfg, **SMALL)
+        assert norm_cfg == dict(type='BN', requires_grad=True)
+
+
+@pytest.mark.parametrize('kind', [RSN, RSNEncoder])
+class TestArguments:
+    # A value for each argument that must change something.
+    OTHER = dict(
+        depth=dict(depth=50, num_blocks=None),
+        num_stages=dict(num_stages=2),
+        num_blocks=dict(num_blocks=[2, 2]),
+        num_branches=dict(num_branches=3),
+        stem_channels=dict(stem_channels=16),
+        unit_channels=dict(unit_channels=16),
+        expansion=dict(expansion=4),
+        match_capacity=dict(num_branches=3, match_capacity=True),
+        grouped_entry=dict(grouped_entry=True),
+        with_cp=dict(with_cp=True),
+        norm_cfg=dict(norm_cfg=dict(type='GN', num_groups=1)),
+        init_cfg=dict(init_cfg=dict(type='Constant', layer='Conv2d', val=.5)),
+        out_indices=dict(out_indices=(0, )),
+        frozen_stages=dict(frozen_stages=1),
+        norm_eval=dict(norm_eval=True))
+    BESIDE = dict(match_capacity=dict(num_branches=3), depth=dict(depth=18, num_blocks=None))
+
+    def test_every_argument_is_alive(self, kind, saved_tensors):
+
+        def fingerprint(**kwargs):
+            torch.manual_seed(0)
+            given = dict(SMALL, **(dict(out_indices=(1, )) if kind is RSNEncoder else {}))
+            net = kind(**{**given, **kwargs})
+            net.init_weights()
+            net.train()
+            return (str(net), saved_tensors(lambda: net(torch.randn(2, 3, 64, 64))),
+                    [p.detach().double().sum().item() for p in net.parameters()],
+                    [p.requires_grad for p in net.parameters()], [m.training for m in net.modules()])
+
+        for name in inspect.signature(kind).parameters:
+            assert fingerprint(**self.BESIDE.get(name, {})) != fingerprint(**self.OTHER[name]), name
+
+    def test_initial_weights(self, kind):
+        """Kaiming normal convolutions and unit norms, as the authors do."""
+        net = kind(depth=18)
+        net.init_weights()
+        for m in net.modules():
+            if isinstance(m, nn.Conv2d) and m.weight.numel() > 50000:
+                fan_out = m.weight[:, 0].numel()
+                assert m.weight.std().item() == pytest.approx((2 / fan_out)**.5, rel=.02)
+                assert m.weight.abs().max() > 3 * m.weight.std(), 'normal, not uniform'
+            elif isinstance(m, _BatchNorm):
+                assert (m.weight == 1).all() and (m.bias == 0).all()
+
+    def test_eval_and_train_can_be_chained(self, kind):
+        """MMPose's BaseBackbone.train() returns None."""
+        net = kind(**SMALL) if kind is RSN else kind(out_indices=(1, ), **SMALL)
+        assert net.eval().train().eval() is net
+
+    def test_depth(self, kind):
+        with pytest.raises(ValueError, match=r'depth=34 is not a depth of RSN: give one of \[18, 50, 101\].*num_blocks'):
+            kind(depth=34)
+
+    @pytest.mark.parametrize('num_blocks', [[], [2, 0], [2, 1.5]])
+    def test_num_blocks(self, kind, num_blocks):
+        with pytest.raises(ValueError, match=r'num_blocks=\[.*\] must list at least one block for every level'):
+            kind(num_blocks=num_blocks)
+
+    @pytest.mark.parametrize('name', ['stem_channels', 'expansion', 'unit_channels', 'num_stages'])
+    @pytest.mark.parametrize('value', [0, -1, 2.0])
+    def test_positive(self, kind, name, value):
+        if name not in inspect.signature(kind).parameters:
+            return
+        with pytest.raises(ValueError, match=rf'{name}={value} must be an integer of at least 1'):
+            kind(**{name: value})
+
+    def test_branch_count(self, kind):
+        with pytest.raises(ValueError, match=r'num_branches=7 .* from 2 to 6'):
+            kind(num_branches=7)
+
+
+def test_an_hourglass_needs_two_levels():
+    with pytest.raises(ValueError, match=r'num_blocks=\[3\] gives 1 level.*RSNEncoder'):
+        RSN(num_blocks=[3])

@@ -1,0 +1,71 @@
+"""What users type: mim and torchrun, from a folder that is not the checkout, with the installed package."""
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import List
+
+import pytest
+
+from rsn_mm.synthetic import PeopleDataset
+
+SHARED_COCO = Path(__file__).parents[3] / 'shared' / 'data' / 'coco_mini'
+TINY = [
+    'train_cfg.max_epochs=1', 'train_cfg.val_interval=1', 'train_dataloader.batch_size=4',
+    'model.backbone.num_blocks=[1,1,1,1]', 'model.backbone.stem_channels=8', 'model.backbone.unit_channels=16',
+    'model.head.in_channels=16', 'default_hooks.checkpoint.interval=1'
+]
+
+
+def run(arguments: List[str], folder: Path, people: PeopleDataset = None) -> str:
+    environment = dict(os.environ, OMP_NUM_THREADS='1')
+    environment.pop('PYTHONPATH', None)  # the installed package, not the checkout
+    if people is not None:
+        environment['PEOPLE_ROOT'] = f'{people.root}/'
+    done = subprocess.run([sys.executable, '-m', *arguments], cwd=folder, env=environment, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600)
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
+def test_mim_trains_resumes_and_tests_with_the_installed_package(people: PeopleDataset, tmp_path: Path) -> None:
+    train = ['mim', 'train', 'rsn_mm', 'configs/rsn_people_128x96.py', '--work-dir', 'work', '--cfg-options', *TINY]
+    log = run(train, tmp_path, people)
+    assert 'Training finished successfully' in log and 'loss_s1u4' in log
+    assert 'rsn_mm stands in for' not in log or log.count('rsn_mm stands in for') == 1 or 'mmcv_ops' in log
+
+    log = run([*train[:6], '--resume', '--cfg-options', *TINY, 'train_cfg.max_epochs=2'], tmp_path, people)
+    assert 'resumed epoch: 1' in log and 'Epoch(train) [2]' in re.sub(r' +', ' ', log)
+
+    run(['mim', 'test', 'rsn_mm', 'rsn_people_128x96.py', '--checkpoint', 'work/epoch_2.pth', '--out', 'metrics.json',
+         '--cfg-options', *TINY], tmp_path, people)
+    assert 0 <= json.loads((tmp_path / 'metrics.json').read_text())['coco/AP'] <= 1
+
+
+def test_two_processes_train_over_gloo(people: PeopleDataset, tmp_path: Path) -> None:
+    log = run(['mim', 'train', 'rsn_mm', 'rsn_people_128x96.py', '--launcher', 'pytorch', '--gpus', '2', '--work-dir',
+               'work', '--cfg-options', *TINY], tmp_path, people)
+    assert 'Distributed training: True' in log and 'GPU number: 2' in log
+    assert (tmp_path / 'work' / 'epoch_1.pth').is_file()
+
+
+@pytest.mark.skipif(not SHARED_COCO.is_dir(), reason='needs a few real COCO photos in ../shared/data/coco_mini')
+def test_rsn50_trains_and_tests_on_photos(tmp_path: Path) -> None:
+    options = [
+        'train_dataloader.batch_size=2', 'train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False',
+        'train_dataloader.dataset.indices=4', 'train_cfg.max_epochs=1', 'default_hooks.checkpoint.interval=1',
+        'val_dataloader.dataset.indices=4', 'test_dataloader.dataset.indices=4'
+    ] + [f'{split}_dataloader.dataset.data_root={SHARED_COCO}/' for split in ('train', 'val', 'test')] + [
+        f'{split}_dataloader.dataset.bbox_file=None' for split in ('val', 'test')
+    ]
+    run(['mim', 'train', 'rsn_mm', 'configs/rsn50_coco_256x192.py', '--work-dir', 'work', '--cfg-options', *options], tmp_path)
+    log = run(['mim', 'test', 'rsn_mm', 'configs/rsn50_coco_256x192.py', '--checkpoint', 'work/epoch_1.pth',
+               '--cfg-options', *options], tmp_path)
+    assert 'coco/AP' in log
+
+
+def test_mim_finds_the_configs(tmp_path: Path) -> None:
+    found = run(['mim', 'search', 'rsn_mm'], tmp_path)
+    assert 'rsn50_coco_256x192' in found and '4xrsn50_prm_coco_384x288' in found
