@@ -14,7 +14,7 @@ import torch
 _STAND_IN = 'rsn_mm.compat.ops.ext'
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def missing() -> Optional[str]:
     """Why the adapter is needed here.
 

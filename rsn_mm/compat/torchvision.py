@@ -17,7 +17,7 @@ _SUBMODULES = ('transforms', 'ops')
 _STAND_IN = 'rsn_mm.compat.vision'
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def missing() -> Optional[str]:
     """Why the adapter is needed here.
 

@@ -86,12 +86,12 @@ def _nms_cases() -> List[Case]:
         for offset in (0, 1):
             for threshold in (0., 0.5):
                 found.append(Case(f'nms-{kind}-offset{offset}-iou{threshold}', 'nms', inputs,
-                                  dict(iou_threshold=threshold, offset=offset)))
+                                  {'iou_threshold': threshold, 'offset': offset}))
             for method, min_score in (('naive', 1e-3), ('linear', 1e-3), ('gaussian', 1e-3), ('gaussian', 0.3)):
                 found.append(Case(f'soft_nms-{kind}-offset{offset}-{method}-min{min_score}', 'soft_nms', inputs,
-                                  dict(iou_threshold=0.3, sigma=0.5, min_score=min_score, method=method, offset=offset)))
+                                  {'iou_threshold': 0.3, 'sigma': 0.5, 'min_score': min_score, 'method': method, 'offset': offset}))
         dets = torch.cat((inputs['boxes'], inputs['scores'][:, None]), dim=1)
-        found.append(Case(f'nms_match-{kind}', 'nms_match', {'dets': dets}, dict(iou_threshold=0.4)))
+        found.append(Case(f'nms_match-{kind}', 'nms_match', {'dets': dets}, {'iou_threshold': 0.4}))
     return found
 
 
@@ -105,8 +105,8 @@ def _roi_align_cases() -> List[Case]:
     for pool_mode in ('avg', 'max'):
         for aligned in (True, False):
             for ratio in (0, 2):
-                options = dict(output_size=(3, 2), spatial_scale=0.25, sampling_ratio=ratio, pool_mode=pool_mode,
-                               aligned=aligned)
+                options = {'output_size': (3, 2), 'spatial_scale': 0.25, 'sampling_ratio': ratio, 'pool_mode': pool_mode,
+                               'aligned': aligned}
                 for kind, boxes in (('boxes', rois), ('empty', rois[:0])):
                     found.append(Case(f'roi_align-{kind}-{pool_mode}-aligned{int(aligned)}-ratio{ratio}', 'roi_align',
                                       {'input': features, 'rois': boxes}, options, ('input', )))
@@ -119,7 +119,7 @@ def _deform_conv_cases() -> List[Case]:
     geometries = [(1, 1, 1, 1, 1), (2, 1, 1, 2, 1), ((1, 2), (2, 1), (2, 1), 1, 2), (1, 1, 1, 2, 2)]
     found = []
     for index, (stride, padding, dilation, groups, deform_groups) in enumerate(geometries):
-        options = dict(stride=stride, padding=padding, dilation=dilation, groups=groups, deform_groups=deform_groups)
+        options = {'stride': stride, 'padding': padding, 'dilation': dilation, 'groups': groups, 'deform_groups': deform_groups}
         features, weight = rng.standard_normal((2, 4, 4, 5)), rng.standard_normal((4, 4 // groups, 3, 2))
         size = F.conv2d(_floats(features), _floats(weight), None, stride, padding, dilation, groups).shape[2:]
         random = rng.standard_normal((2, deform_groups * 6 * 2, *size))
@@ -192,10 +192,10 @@ def image() -> torch.Tensor:
 def detect(model: torch.nn.Module, picture: torch.Tensor) -> Dict[str, np.ndarray]:
     """Bboxes (n, 4) in pixels as x1, y1, x2, y2, scores (n,) and labels (n,), by falling score."""
     from mmdet.structures import DetDataSample
-    sample = DetDataSample(metainfo=dict(img_shape=IMAGE_SIZE_HW, ori_shape=IMAGE_SIZE_HW, pad_shape=IMAGE_SIZE_HW,
-                                         batch_input_shape=IMAGE_SIZE_HW, scale_factor=(1., 1.)))
+    sample = DetDataSample(metainfo={'img_shape': IMAGE_SIZE_HW, 'ori_shape': IMAGE_SIZE_HW, 'pad_shape': IMAGE_SIZE_HW,
+                                         'batch_input_shape': IMAGE_SIZE_HW, 'scale_factor': (1., 1.)})
     with torch.no_grad():
-        found = model.test_step(dict(inputs=[picture], data_samples=[sample]))[0].pred_instances
+        found = model.test_step({'inputs': [picture], 'data_samples': [sample]})[0].pred_instances
     return {key: found[key][:MOST_DETECTIONS].numpy() for key in ('bboxes', 'scores', 'labels')}
 
 

@@ -141,16 +141,17 @@ class TestNorms:
         (dict(type='IN'), nn.InstanceNorm2d),
     ])
     def test_norm_cfg_reaches_every_layer(self, build, norm_cfg, kind):
-        def names(net):
-            return {name: type(m) for name, m in net.named_modules() if isinstance(m, (_NormBase, nn.GroupNorm))}
 
-        # ConvModule names a norm after its type; the convolution beside it stands for both.
-        def places(net):
-            return {name.rpartition('.')[0] for name in names(net)}
+        def norms(net):
+            return {name: m for name, m in net.named_modules() if isinstance(m, (_NormBase, nn.GroupNorm))}
+
+        # ConvModule names a norm after its type: compare the layers that own one.
+        def owners(net):
+            return {name.rpartition('.')[0] for name in norms(net)}
 
         net = build(norm_cfg)
-        assert {name for name, found in names(net).items() if found is not kind} == set()
-        assert places(net) == places(build(dict(type='BN')))
+        assert {name for name, norm in norms(net).items() if not isinstance(norm, kind)} == set()
+        assert owners(net) == owners(build(dict(type='BN')))
 
     def test_arguments_of_the_norm_reach_every_layer(self):
         net = RSN(num_stages=2, norm_cfg=dict(type='BN', momentum=.03, eps=.01), **SMALL)

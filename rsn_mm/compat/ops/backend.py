@@ -43,7 +43,7 @@ def torchvision_kernel(name: str, device: torch.device) -> Optional[Callable[...
     return getattr(ops, name)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _torchvision_runs_on(device_type: str) -> bool:
     try:
         from torchvision import ops

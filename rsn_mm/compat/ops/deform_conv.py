@@ -3,8 +3,15 @@ from typing import List, NamedTuple, Optional, Tuple
 
 import torch
 
-from .backend import (bilinear_corners, channels_last_table, extension_op, gradients, torchvision_kernel,
-                      weighted_row_sums, working_precision)
+from .backend import (
+    bilinear_corners,
+    channels_last_table,
+    extension_op,
+    gradients,
+    torchvision_kernel,
+    weighted_row_sums,
+    working_precision,
+)
 
 
 class Geometry(NamedTuple):

@@ -6,10 +6,19 @@ called.
 from typing import Any, Callable, NoReturn
 
 from ..mmcv_ops import remedy
-from .deform_conv import (deform_conv_backward_input, deform_conv_backward_parameters, deform_conv_forward,
-                          modulated_deform_conv_backward, modulated_deform_conv_forward)
-from .focal_loss import (sigmoid_focal_loss_backward, sigmoid_focal_loss_forward, softmax_focal_loss_backward,
-                         softmax_focal_loss_forward)
+from .deform_conv import (
+    deform_conv_backward_input,
+    deform_conv_backward_parameters,
+    deform_conv_forward,
+    modulated_deform_conv_backward,
+    modulated_deform_conv_forward,
+)
+from .focal_loss import (
+    sigmoid_focal_loss_backward,
+    sigmoid_focal_loss_forward,
+    softmax_focal_loss_backward,
+    softmax_focal_loss_forward,
+)
 from .ms_deform_attn import ms_deform_attn_backward, ms_deform_attn_forward
 from .nms import nms, nms_match, softnms
 from .roi_align import roi_align_backward, roi_align_forward

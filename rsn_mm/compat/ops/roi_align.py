@@ -3,8 +3,16 @@ from typing import Iterator, NamedTuple, Tuple
 
 import torch
 
-from .backend import (bilinear_corners, channels_last_table, extension_op, gradients, segment_max, torchvision_kernel,
-                      weighted_row_sums, working_precision)
+from .backend import (
+    bilinear_corners,
+    channels_last_table,
+    extension_op,
+    gradients,
+    segment_max,
+    torchvision_kernel,
+    weighted_row_sums,
+    working_precision,
+)
 
 # Samples that are processed at a time: with 256 channels, 64 MiB of values when they are maximised.
 _SAMPLES_AT_ONCE = 2**16

@@ -6,7 +6,7 @@ import torch
 
 from rsn_mm.compat.ops import ext, roi_align
 
-OPTIONS = dict(aligned_height=3, aligned_width=2, spatial_scale=0.5, sampling_ratio=0, pool_mode=1, aligned=True)
+OPTIONS = {'aligned_height': 3, 'aligned_width': 2, 'spatial_scale': 0.5, 'sampling_ratio': 0, 'pool_mode': 1, 'aligned': True}
 
 
 def forward(features, rois, **kwargs):
@@ -87,13 +87,16 @@ def test_backward_op_adds_to_what_is_there(features, rois, pool_mode):
         ext.roi_align_backward(grad_output, rois, y, x, grad_input, **{**OPTIONS, 'pool_mode': pool_mode})
         results.append(grad_input - start)
     torch.testing.assert_close(*results)
-    # The weights of a sample sum to 1, and here each bin has one that counts.
-    inside = grad_output[[0, 2, 4]].sum() if pool_mode == 0 else None
-    if inside is not None:
-        grad_input = torch.zeros_like(features)
-        part = [0, 2, 4]
-        ext.roi_align_backward(grad_output[part], rois[part], y[part], x[part], grad_input, **{**OPTIONS, 'pool_mode': 0})
-        torch.testing.assert_close(grad_input.sum(), inside)
+
+
+def test_gradient_of_the_maximum_goes_to_the_sample_that_it_is(features, rois):
+    rois = rois[[0, 2, 4]]  # each bin of them has a sample
+    _, y, x = forward(features, rois, pool_mode=0)
+    grad_output, grad_input = torch.randn(3, 3, 3, 2, dtype=torch.float64), torch.zeros_like(features)
+    ext.roi_align_backward(grad_output, rois, y, x, grad_input, **{**OPTIONS, 'pool_mode': 0})
+    step = 1e-6 * torch.randn_like(features)
+    change = (forward(features + step, rois, pool_mode=0)[0] - forward(features - step, rois, pool_mode=0)[0]) / 2
+    torch.testing.assert_close((grad_input * step).sum(), (grad_output * change).sum(), rtol=1e-6, atol=1e-14)
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
