@@ -5,8 +5,10 @@ nothing by itself: MMEngine imports :mod:`rsn_mm.registry` when it meets the sco
 ``mmpose.apis`` or ``mmdet.apis``.
 """
 from . import compat
+from .stack import check_stack
 from .version import __version__
 
+check_stack()
 compat.activate()
 
 __all__ = ['__version__']

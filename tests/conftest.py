@@ -1,4 +1,5 @@
 """Fixtures that more than one test file uses."""
+import json
 from pathlib import Path
 from typing import Any, Callable, List, Optional, Sequence, Union
 
@@ -106,3 +107,35 @@ def make_estimator() -> Callable[..., Any]:
             return registry.MODELS.build(cfg)
 
     return make
+
+
+@pytest.fixture(scope='session')
+def coco_file() -> Callable[..., str]:
+    """Write a COCO annotation file: one image ``1.jpg`` of 100 x 120 px, people alike in it."""
+
+    def write(path: Path, num_keypoints: int = 17, num_people: int = 2, **person: Any) -> str:
+        """``person``: fields of a person's annotation to replace."""
+        joints = np.column_stack([np.arange(num_keypoints) + 20., np.arange(num_keypoints) + 30., [2] * num_keypoints])
+        default = dict(image_id=1, category_id=1, bbox=[10., 20., 30., 40.], area=1200., iscrowd=0,
+                       num_keypoints=num_keypoints, keypoints=joints.ravel().tolist())
+        category = dict(id=1, name='person', keypoints=[str(i) for i in range(num_keypoints)], skeleton=[])
+        path.write_text(json.dumps(dict(
+            images=[dict(id=1, file_name='1.jpg', width=100, height=120, crowdIndex=0.)],
+            annotations=[{**default, 'id': i + 1, **person} for i in range(num_people)],
+            categories=[category])))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture(scope='session')
+def mpii_file() -> Callable[..., str]:
+    """Write an annotation file of MMPose's MPII: people alike in the image ``1.jpg``."""
+
+    def write(path: Path, num_people: int = 2) -> str:
+        person = dict(image='1.jpg', center=[50., 60.], scale=.5, joints=[[30. + i, 40.] for i in range(16)],
+                      joints_vis=[1] * 16)
+        path.write_text(json.dumps([person] * num_people))
+        return str(path)
+
+    return write

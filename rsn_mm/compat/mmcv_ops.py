@@ -41,12 +41,12 @@ def install() -> None:
     mmcv = importlib.import_module('mmcv')
     module = importlib.import_module(_STAND_IN)
     sys.modules['mmcv._ext'] = module
-    setattr(mmcv, '_ext', module)
+    mmcv._ext = module  # type: ignore[attr-defined]
 
 
 def remedy() -> str:
     """What to type to have the compiled ops."""
     version = getattr(sys.modules.get('mmcv'), '__version__', '2.1.0')
-    return (f'Install MMCV with ops for torch {torch.__version__}: pip uninstall -y mmcv-lite mmcv && mim install '
-            f'mmcv=={version} where OpenMMLab offers a wheel for this torch, and else, with a C++ compiler and half an hour, '
-            f'MMCV_WITH_OPS=1 pip install --no-build-isolation --no-binary mmcv mmcv=={version}')
+    return (f'Install MMCV with ops for torch {torch.__version__}: after pip uninstall -y mmcv-lite mmcv, '
+            f'mim install mmcv=={version} where OpenMMLab offers a wheel for this torch; else, with a C++ compiler and '
+            f'half an hour, MMCV_WITH_OPS=1 pip install --no-build-isolation --no-binary mmcv mmcv=={version}')

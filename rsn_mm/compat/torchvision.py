@@ -1,8 +1,8 @@
 """Adapter: :mod:`rsn_mm.compat.vision` in the place of torchvision, where that is missing or does not load.
 
 The wheels of torchvision on PyPI are built for CUDA. Beside a CPU build of torch, or beside a torch of another version,
-``import torchvision`` raises ``RuntimeError: operator torchvision::nms does not exist``, and with it fails the import of
-``mmpose.visualization`` and of everything that needs it.
+``import torchvision`` raises ``RuntimeError: operator torchvision::nms does not exist``, and with it fails the import
+of ``mmpose.visualization`` and of everything that needs it.
 """
 import functools
 import importlib
@@ -77,15 +77,15 @@ def explain_missing(module: str) -> Callable[[str], Any]:
 
 
 class _UnknownSubmodules(importlib.abc.MetaPathFinder):
-    """Lets ``import torchvision.models`` say what to do; by itself the error would only say that there is no such module."""
+    """Lets ``import torchvision.models`` say what to do, where Python only says that there is no such module."""
 
     def find_spec(self, fullname: str, path: Optional[Sequence[str]] = None, target: Any = None) -> None:
         # `from torchvision import models` looks for it under the package's own name.
         if fullname.startswith(('torchvision.', f'{_STAND_IN}.')) and _installed():
             wanted = fullname.replace(_STAND_IN, 'torchvision')
             # An error that carries the submodule's name would be swallowed by that statement.
-            raise ModuleNotFoundError(f'No module named {wanted!r}: {missing()}, and rsn_mm replaces only what MMPose and '
-                                      f'MMDetection themselves use of it. {remedy()}', name='torchvision')
+            raise ModuleNotFoundError(f'No module named {wanted!r}: {missing()}, and rsn_mm replaces only what MMPose '
+                                      f'and MMDetection themselves use of it. {remedy()}', name='torchvision')
 
 
 def _installed() -> bool:

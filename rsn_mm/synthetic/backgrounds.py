@@ -10,10 +10,10 @@ import numpy as np
 
 
 def sample_background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-    """One of :data:`BACKGROUNDS`, in most cases with a few distracting shapes."""
+    """One of :data:`BACKGROUNDS`, in half of the cases with a few distracting shapes."""
     picture = BACKGROUNDS[int(rng.integers(len(BACKGROUNDS)))](rng, width, height)
-    if rng.random() < 0.7:
-        add_clutter(rng, picture, int(rng.integers(2, 9)))
+    if rng.random() < 0.5:
+        add_clutter(rng, picture, int(rng.integers(2, 7)))
     return np.clip(picture, 0, 1)
 
 

@@ -15,7 +15,7 @@ from rsn_mm.synthetic.scene import OUTSIDE, Person, make_picture
 from rsn_mm.synthetic.skeleton import KEYPOINT_NAMES, SKELETON
 
 # Raise this whenever the same arguments give other pictures or annotations, so that older data sets are made anew.
-VERSION = 2
+VERSION = 3
 SPLITS = ('train', 'val')
 # Marks a folder as ours and counts the pictures that are ours, even if the run is interrupted: the annotations, which
 # say that a data set is whole, are written last.

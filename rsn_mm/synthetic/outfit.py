@@ -15,7 +15,7 @@ HAIRS = ((0.10, 0.08, 0.08), (0.22, 0.14, 0.09), (0.40, 0.25, 0.13), (0.62, 0.36
 HAIR_STYLES = {'short': (0.44,), 'long': (0.28,), 'bun': (0.10,), 'cap': (0.12,), 'bald': (0.06,)}
 BOTTOMS = {'trousers': (0.52,), 'shorts': (0.22,), 'skirt': (0.14,), 'dress': (0.12,)}
 SLEEVES = {'none': (0.15,), 'short': (0.45,), 'long': (0.40,)}
-PATTERNS = {'plain': (0.52,), 'rings': (0.18,), 'stripes': (0.10,), 'checks': (0.10,), 'dots': (0.10,)}
+PATTERNS = {'plain': (0.60,), 'rings': (0.16,), 'stripes': (0.08,), 'checks': (0.08,), 'dots': (0.08,)}
 
 
 class Outfit(NamedTuple):

@@ -206,7 +206,7 @@ def _shade(part: Part, points: np.ndarray, along: np.ndarray, stature: float, li
     albedo = _pattern(part.cloth, place_on_cloth)
     if part.hem < 1:
         albedo = np.where(along[:, None] > part.hem, np.array(part.bare.colour), albedo)
-    brightness = (0.60 + 0.44 * np.maximum(normal @ light, 0)) * (0.70 + 0.30 * np.clip(normal[:, 2], 0, 1))
+    brightness = (0.62 + 0.46 * np.maximum(normal @ light, 0)) * (0.56 + 0.44 * np.clip(normal[:, 2], 0, 1))
     return albedo * brightness[:, None]
 
 

@@ -28,7 +28,7 @@ OCCLUDER_SHARE = 0.15
 # A person is left out if less than this of what the picture frame shows of them remains in sight.
 LEAST_VISIBLE_SHARE = 0.35
 LEAST_JOINTS = 5
-LARGEST_OVERLAP = 0.45
+LARGEST_OVERLAP = 0.30
 
 
 class Figure(NamedTuple):

@@ -26,13 +26,13 @@ JOINT_LIMITS: Dict[str, Tuple[float, float]] = {
 
 # name: (weight, (arm_flex, arm_abduct, arm_rotate, elbow), spread of these four)
 ARM_POSES = {
-    'hanging': (0.30, (3, 12, 10, 14), (8, 5, 15, 9)),
+    'hanging': (0.34, (3, 12, 10, 14), (8, 5, 15, 9)),
     'swinging': (0.16, (28, 12, 15, 35), (22, 4, 12, 18)),
     'on hip': (0.10, (-12, 42, 62, 88), (6, 6, 8, 8)),
     'sideways': (0.12, (5, 82, -10, 18), (8, 14, 20, 14)),
     'waving': (0.10, (5, 85, -82, 82), (6, 14, 8, 26)),
     'raised': (0.12, (8, 146, -30, 22), (6, 12, 20, 16)),
-    'forward': (0.10, (70, 14, 20, 30), (18, 8, 15, 24))}
+    'forward': (0.06, (70, 14, 20, 30), (18, 8, 15, 24))}
 
 # name: (weight, spine_lean, (hip_flex, hip_abduct, hip_rotate, knee, ankle) of one leg, of the other leg, spread)
 LEG_POSES = {
@@ -47,7 +47,7 @@ LEG_ANGLES = ('hip_flex', 'hip_abduct', 'hip_rotate', 'knee', 'ankle')
 ARM_ANGLES = ('arm_flex', 'arm_abduct', 'arm_rotate', 'elbow')
 
 # name: (weight, yaw, spread of the yaw); 'turned' and 'profile' are mirrored at random
-VIEWS = {'front': (0.44, 0, 11), 'turned': (0.26, 40, 10), 'profile': (0.08, 80, 8), 'back': (0.22, 180, 18)}
+VIEWS = {'front': (0.48, 0, 11), 'turned': (0.25, 40, 10), 'profile': (0.07, 80, 8), 'back': (0.20, 180, 18)}
 LYING_SHARE = 0.04
 
 

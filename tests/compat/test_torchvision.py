@@ -63,7 +63,7 @@ def test_a_torchvision_that_works_is_left_alone(make_package):
 def test_a_broken_torchvision_is_replaced(make_package, error):
     make_package(f'raise {error}("operator torchvision::nms does not exist\\nsecond line")')
     reason = adapter.missing.__wrapped__()
-    assert f'does not load beside torch {torch.__version__}: {error}: operator torchvision::nms does not exist' in reason
+    assert f'does not load beside torch {torch.__version__}: {error}: operator torchvision::nms does not' in reason
     assert 'second line' not in reason
     assert not names_of_torchvision()
     adapter.install()
@@ -112,7 +112,7 @@ def test_import_machinery_knows_the_stand_in(stand_in):
     'import torchvision; torchvision.ops.nms'
 ])
 def test_anything_else_says_what_to_install(stand_in, statement):
-    with pytest.raises((ImportError, AttributeError), match=r'torchvision.*MMPose and MMDetection.*pip install.*torchvision'):
+    with pytest.raises((ImportError, AttributeError), match='torchvision.*MMPose and MMDetection.*pip install'):
         exec(statement, {})
 
 

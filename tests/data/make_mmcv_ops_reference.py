@@ -5,10 +5,12 @@ Run it where MMCV 2.1.0 with compiled ops and MMDetection 3.3.0 are installed. I
     python tests/data/make_mmcv_ops_reference.py
 
 ``tests/compat/test_mmcv_ops.py`` runs the same calls where the compiled ops are missing. Keys of the file:
-``<case>/<result>``, ``<detector>/bboxes``, ``/scores`` and ``/labels``, and ``names``: all public names of the extension module.
+``<case>/<result>``; ``<detector>/bboxes``, ``/scores`` and ``/labels``; and ``names``, all public names of the
+extension module.
 
-Inputs are not stored: they come from numpy's legacy generator, whose streams do not change between versions. Cases in which
-equal scores matter have at most 16 boxes: beyond, the order in which PyTorch sorts equal scores depends on the processor.
+Inputs are not stored: they come from numpy's legacy generator, whose streams do not change between versions. Cases in
+which equal scores matter have at most 16 boxes: beyond, the order in which PyTorch sorts equal scores depends on the
+processor.
 """
 import importlib
 from pathlib import Path
@@ -88,8 +90,10 @@ def _nms_cases() -> List[Case]:
                 found.append(Case(f'nms-{kind}-offset{offset}-iou{threshold}', 'nms', inputs,
                                   {'iou_threshold': threshold, 'offset': offset}))
             for method, min_score in (('naive', 1e-3), ('linear', 1e-3), ('gaussian', 1e-3), ('gaussian', 0.3)):
-                found.append(Case(f'soft_nms-{kind}-offset{offset}-{method}-min{min_score}', 'soft_nms', inputs,
-                                  {'iou_threshold': 0.3, 'sigma': 0.5, 'min_score': min_score, 'method': method, 'offset': offset}))
+                options = {'iou_threshold': 0.3, 'sigma': 0.5, 'min_score': min_score, 'method': method,
+                           'offset': offset}
+                name = f'soft_nms-{kind}-offset{offset}-{method}-min{min_score}'
+                found.append(Case(name, 'soft_nms', inputs, options))
         dets = torch.cat((inputs['boxes'], inputs['scores'][:, None]), dim=1)
         found.append(Case(f'nms_match-{kind}', 'nms_match', {'dets': dets}, {'iou_threshold': 0.4}))
     return found
@@ -105,8 +109,8 @@ def _roi_align_cases() -> List[Case]:
     for pool_mode in ('avg', 'max'):
         for aligned in (True, False):
             for ratio in (0, 2):
-                options = {'output_size': (3, 2), 'spatial_scale': 0.25, 'sampling_ratio': ratio, 'pool_mode': pool_mode,
-                               'aligned': aligned}
+                options = {'output_size': (3, 2), 'spatial_scale': 0.25, 'sampling_ratio': ratio,
+                           'pool_mode': pool_mode, 'aligned': aligned}
                 for kind, boxes in (('boxes', rois), ('empty', rois[:0])):
                     found.append(Case(f'roi_align-{kind}-{pool_mode}-aligned{int(aligned)}-ratio{ratio}', 'roi_align',
                                       {'input': features, 'rois': boxes}, options, ('input', )))
@@ -119,7 +123,8 @@ def _deform_conv_cases() -> List[Case]:
     geometries = [(1, 1, 1, 1, 1), (2, 1, 1, 2, 1), ((1, 2), (2, 1), (2, 1), 1, 2), (1, 1, 1, 2, 2)]
     found = []
     for index, (stride, padding, dilation, groups, deform_groups) in enumerate(geometries):
-        options = {'stride': stride, 'padding': padding, 'dilation': dilation, 'groups': groups, 'deform_groups': deform_groups}
+        options = {'stride': stride, 'padding': padding, 'dilation': dilation, 'groups': groups,
+                   'deform_groups': deform_groups}
         features, weight = rng.standard_normal((2, 4, 4, 5)), rng.standard_normal((4, 4 // groups, 3, 2))
         size = F.conv2d(_floats(features), _floats(weight), None, stride, padding, dilation, groups).shape[2:]
         random = rng.standard_normal((2, deform_groups * 6 * 2, *size))
@@ -135,14 +140,14 @@ def _deform_conv_cases() -> List[Case]:
     return found
 
 
-# Config of each detector in MMDetection, and the weights it is given: (part of a parameter's name, scale, bias), the first
-# one that fits. They keep every layer close to linear, so that rounding does not grow on the way to the boxes.
+# Config of each detector in MMDetection, and the weights it is given: (part of a parameter's name, scale, bias), the
+# first one that fits. They keep every layer close to linear, so that rounding does not grow on the way to the boxes.
 DETECTORS = {
     'rtmdet': ('rtmdet/rtmdet_tiny_8xb32-300e_coco.py',
                (('rtm_cls', 1., -3.), ('rtm_reg', 1., 1.5), ('.bn.', .5, 1.), ('fc', 1., 0.), ('', 2., 0.))),
     'faster_rcnn': ('faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
-                    (('bn3', .2, 0.), ('bn', .5, .5), ('downsample.1', 1., 0.), ('rpn_reg', .2, 0.), ('rpn_cls', 1., 0.),
-                     ('fc_reg', .3, 0.), ('fc_cls', 1., 0.), ('', 1.4, 0.))),
+                    (('bn3', .2, 0.), ('bn', .5, .5), ('downsample.1', 1., 0.), ('rpn_reg', .2, 0.),
+                     ('rpn_cls', 1., 0.), ('fc_reg', .3, 0.), ('fc_cls', 1., 0.), ('', 1.4, 0.))),
 }
 
 

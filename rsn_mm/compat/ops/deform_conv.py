@@ -1,4 +1,5 @@
 """Deformable convolution, without (DCN v1) and with (v2, "modulated") a mask that weighs each tap."""
+import functools
 from typing import List, NamedTuple, Optional, Tuple
 
 import torch
@@ -59,8 +60,8 @@ def deform_conv_forward(input: torch.Tensor, weight: torch.Tensor, offset: torch
                         im2col_step: int) -> None:
     """Fill ``output``; see :func:`deform_conv`. ``columns``, ``ones`` and ``im2col_step`` are not used."""
     geometry = Geometry((dH, dW), (padH, padW), (dilationH, dilationW), group, deformable_group)
-    for image, tensors in enumerate(_images(input, offset)):
-        output[image] = deform_conv(*tensors, working_precision(weight), None, geometry)[0]
+    for image, (features, moved) in enumerate(_images(input, offset)):
+        output[image] = deform_conv(features, moved, working_precision(weight), None, geometry)[0]
 
 
 @extension_op
@@ -87,13 +88,11 @@ def deform_conv_backward_parameters(input: torch.Tensor, offset: torch.Tensor, g
                                     group: int, deformable_group: int, scale: float, im2col_step: int) -> None:
     """Add to ``gradWeight`` the gradient with respect to the weight, times ``scale``."""
     geometry = Geometry((dH, dW), (padH, padW), (dilationH, dilationW), group, deformable_group)
+    # The result is linear in the weight: any value of it serves.
+    weight = torch.zeros_like(working_precision(gradWeight))
     for image, (features, moved) in enumerate(_images(input, offset)):
-
-        def forward(weight: torch.Tensor) -> torch.Tensor:
-            return deform_conv(features, moved, weight, None, geometry)
-
-        # The result is linear in the weight: any value of it serves.
-        gradient, = gradients(forward, [torch.zeros_like(working_precision(gradWeight))], gradOutput[image:image + 1])
+        forward = functools.partial(deform_conv, features, moved, mask=None, geometry=geometry)
+        gradient, = gradients(forward, [weight], gradOutput[image:image + 1])
         gradWeight.add_(gradient, alpha=scale)
 
 
@@ -103,7 +102,7 @@ def modulated_deform_conv_forward(input: torch.Tensor, weight: torch.Tensor, bia
                                   columns: torch.Tensor, kernel_h: int, kernel_w: int, stride_h: int, stride_w: int,
                                   pad_h: int, pad_w: int, dilation_h: int, dilation_w: int, group: int,
                                   deformable_group: int, with_bias: bool) -> None:
-    """Fill ``output``; see :func:`deform_conv`. ``ones`` and ``columns`` are not used, nor ``bias`` unless with_bias."""
+    """Fill ``output``; see :func:`deform_conv`. ``ones`` and ``columns`` are not used, ``bias`` only ``with_bias``."""
     geometry = Geometry((stride_h, stride_w), (pad_h, pad_w), (dilation_h, dilation_w), group, deformable_group)
     for image, (features, moved, factor) in enumerate(_images(input, offset, mask)):
         output[image] = deform_conv(features, moved, working_precision(weight), factor, geometry)[0]
@@ -140,19 +139,19 @@ def _images(*tensors: torch.Tensor) -> List[List[torch.Tensor]]:
 
 
 def _add(results: Tuple[torch.Tensor, ...], totals: List[torch.Tensor]) -> None:
-    for result, total in zip(results, totals):
+    for result, total in zip(results, totals, strict=True):
         total.add_(result.view_as(total))
 
 
 def _check(input: torch.Tensor, offset: torch.Tensor, weight: torch.Tensor, geometry: Geometry) -> None:
     size = [(extent + 2 * padding - dilation * (taps - 1) - 1) // stride + 1
             for extent, padding, dilation, taps, stride in zip(input.shape[2:], geometry.padding, geometry.dilation,
-                                                               weight.shape[2:], geometry.stride)]
+                                                               weight.shape[2:], geometry.stride, strict=True)]
     expected = (len(input), geometry.deform_groups * weight.shape[2] * weight.shape[3] * 2, *size)
     if tuple(offset.shape) != expected:
-        raise ValueError(f'offset has shape {tuple(offset.shape)}; an input of shape {tuple(input.shape)} and a weight of '
-                         f'shape {tuple(weight.shape)} with {geometry} need {expected}. Give the layer that computes the '
-                         'offset the kernel size, stride, padding and dilation of the deformable layer.')
+        raise ValueError(f'offset has shape {tuple(offset.shape)}; an input of shape {tuple(input.shape)} and a weight '
+                         f'of shape {tuple(weight.shape)} with {geometry} need {expected}. Give the layer that computes'
+                         ' the offset the kernel size, stride, padding and dilation of the deformable layer.')
 
 
 def _columns(input: torch.Tensor, offset: torch.Tensor, mask: Optional[torch.Tensor], kernel_size: Tuple[int, int],
@@ -177,9 +176,9 @@ def _undeformed(offset: torch.Tensor, kernel_size: Tuple[int, int],
     """Row and column of each tap at each output pixel where the offset is 0, both of shape (Ho * Wo, taps)."""
     axes = []
     for axis in range(2):
-        out = torch.arange(offset.shape[2 + axis], device=offset.device) * geometry.stride[axis] - geometry.padding[axis]
+        out = torch.arange(offset.shape[2 + axis], device=offset.device) * geometry.stride[axis]
         tap = torch.arange(kernel_size[axis], device=offset.device) * geometry.dilation[axis]
-        axes.append((out[:, None] + tap).to(offset.dtype))
+        axes.append((out[:, None] - geometry.padding[axis] + tap).to(offset.dtype))
     rows, columns = axes
     shape = (rows.shape[0], columns.shape[0], rows.shape[1], columns.shape[1])
     return (rows[:, None, :, None].expand(shape).reshape(shape[0] * shape[1], -1),

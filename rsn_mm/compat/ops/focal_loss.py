@@ -35,7 +35,13 @@ def sigmoid_focal_loss_forward(input: torch.Tensor, target: torch.Tensor, weight
 @extension_op
 def sigmoid_focal_loss_backward(input: torch.Tensor, target: torch.Tensor, weight: torch.Tensor,
                                 grad_input: torch.Tensor, gamma: float, alpha: float) -> None:
-    """Fill ``grad_input``, shape (N, C), with the derivative of each loss by its logit; the rest as in the forward op."""
+    """Fill ``grad_input`` with the derivative of each loss by its logit.
+
+    Args:
+        grad_input (Tensor): shape (N, C), is filled.
+
+    The other arguments are those of the forward op.
+    """
     p, positive, rows = _sigmoid_terms(input, target, weight)
     of_positive = (1 - p)**gamma * (1 - p - gamma * p * p.clamp(min=_TINY).log())
     of_negative = p**gamma * (gamma * (1 - p) * (1 - p).clamp(min=_TINY).log() - p)

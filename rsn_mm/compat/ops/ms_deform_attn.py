@@ -42,7 +42,7 @@ def ms_deform_attn_backward(value: torch.Tensor, value_spatial_shapes: torch.Ten
         return _attend(value, value_spatial_shapes, locations, attention)
 
     results = gradients(forward, [value, sampling_locations, attention_weights], grad_output)
-    for result, total in zip(results, (grad_value, grad_sampling_loc, grad_attn_weight)):
+    for result, total in zip(results, (grad_value, grad_sampling_loc, grad_attn_weight), strict=True):
         total.add_(result)
 
 

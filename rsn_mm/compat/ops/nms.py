@@ -60,8 +60,8 @@ def softnms(boxes: torch.Tensor, scores: torch.Tensor, dets: torch.Tensor, iou_t
     """
     if boxes.numel() == 0:
         return torch.empty(0, dtype=torch.long)
-    sides = working_precision(boxes).numpy().T.copy()
-    values = working_precision(scores).numpy().copy()
+    sides = working_precision(boxes.detach()).numpy().T.copy()
+    values = working_precision(scores.detach()).numpy().copy()
     indices = np.arange(len(values))
     picked = 0
     with np.errstate(divide='ignore', invalid='ignore'):
@@ -87,9 +87,9 @@ def nms_match(dets: torch.Tensor, iou_threshold: float) -> List[List[int]]:
         iou_threshold (float): IoU, 0..1, that a removed box has or exceeds.
 
     Returns:
-        list[list[int]]: one list for each kept box: its index, then those of the boxes that it removed, by falling score.
+        list[list[int]]: one list for each kept box: its index, then those of the boxes it removed, by falling score.
     """
-    dets = working_precision(dets)
+    dets = working_precision(dets.detach())
     order = dets[:, 4].sort(0, descending=True)[1].numpy()
     sides = np.ascontiguousarray(dets[:, :4].numpy()[order].T)
     threshold = sides.dtype.type(iou_threshold)
@@ -150,7 +150,7 @@ def _decay(iou: np.ndarray, iou_threshold: float, sigma: float, method: int) -> 
 def _move_best_to(position: int, sides: np.ndarray, values: np.ndarray, indices: np.ndarray) -> None:
     """Swap the box of the highest score from ``position`` on with the one at ``position``, in all three arrays."""
     best = position + int(values[position:].argmax())
-    if np.isnan(values[best]):  # argmax takes NaN for the maximum; here it is never greater, and nothing is greater than it
+    if np.isnan(values[best]):  # the maximum for argmax; in MMCV's loop neither greater nor smaller than anything
         if np.isnan(values[position]):
             return
         best = position + int(np.where(np.isnan(values[position:]), -np.inf, values[position:]).argmax())

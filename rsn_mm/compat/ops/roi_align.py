@@ -47,15 +47,15 @@ def roi_align_forward(input: torch.Tensor, rois: torch.Tensor, output: torch.Ten
         input (Tensor): features, shape (B, C, H, W).
         rois (Tensor): shape (N, 5), as image index, x1, y1, x2, y2.
         output (Tensor): shape (N, C, aligned_height, aligned_width), is filled.
-        argmax_y (Tensor): same shape, is filled with the row of the greatest sample in feature pixels, -1 where a bin has
-            none; unused when averaging.
+        argmax_y (Tensor): same shape, is filled with the row of the greatest sample in feature pixels, -1 where a bin
+            has none; unused when averaging.
         argmax_x (Tensor): the same for columns.
         aligned_height (int): rows of bins.
         aligned_width (int): columns of bins.
         spatial_scale (float): feature pixels per unit of the boxes.
         sampling_ratio (int): samples per bin and axis; with 0, as many as the bin is wide in feature pixels.
         pool_mode (int): 0 for the maximum, 1 for the average.
-        aligned (bool): True: a pixel's centre lies at half its index; False: at its index, and boxes are at least 1 wide.
+        aligned (bool): True: the centre of pixel i lies at i + 0.5; False: at i, and boxes are at least 1 pixel wide.
 
     Raises:
         ValueError: if a box is not finite.
@@ -159,8 +159,8 @@ def _split(rois: torch.Tensor, output_size: Tuple[int, int], spatial_scale: floa
            aligned: bool) -> Iterator[torch.Tensor]:
     """Runs of boxes with at most ``_SAMPLES_AT_ONCE`` samples together, or of one box."""
     if not torch.isfinite(rois).all():
-        raise ValueError('roi_align: rois has coordinates that are NaN or infinite. Check the boxes that go in: a diverged '
-                         'detector, or a division by a zero width, yields them.')
+        raise ValueError('roi_align: rois has coordinates that are NaN or infinite. Check the boxes that go in: a '
+                         'diverged detector, or a division by a zero width, yields them.')
     _, counts = _bins(rois, output_size, spatial_scale, sampling_ratio, aligned)
     samples = (counts.prod(dim=1) * output_size[0] * output_size[1]).cumsum(0).cpu()
     start = 0

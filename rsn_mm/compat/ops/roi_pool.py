@@ -25,8 +25,9 @@ def roi_pool_forward(input: torch.Tensor, rois: torch.Tensor, output: torch.Tens
         spatial_scale (float): feature pixels per unit of the boxes.
 
     Source:
-        MMCV's op, which runs on CUDA only. Bins overlap and boxes are not rounded, other than in torchvision's op of this
-        name. For a box without area MMCV leaves ``argmax`` at 0, so that its gradient goes to pixel 0; here to none.
+        MMCV's op, which runs on CUDA only. torchvision's op of this name rounds boxes to whole pixels first, so it does
+        not serve here. For a box without area MMCV leaves ``argmax`` at 0, and its gradient goes to pixel 0; here to
+        none.
     """
     features = working_precision(input)
     table = channels_last_table(features)
@@ -79,7 +80,7 @@ def _pixels(rois: torch.Tensor, output_size: Tuple[int, int], spatial_scale: flo
 
 def _bin_borders(first: torch.Tensor, last: torch.Tensor, bins: int, spatial_scale: float,
                  limit: int) -> Tuple[torch.Tensor, torch.Tensor]:
-    """First pixel of each bin along one axis, and the one after its last: int64 (N, bins), equal where there is none."""
+    """First pixel of each bin along one axis and the one after its last: int64 (N, bins), equal where it has none."""
     start = (first * spatial_scale)[:, None]
     size = ((last + 1) * spatial_scale)[:, None] - start
     index = torch.arange(bins, device=first.device)

@@ -1,4 +1,4 @@
-"""What OpenMMLab's packages use of torchvision; its name is ``torchvision`` where :mod:`rsn_mm.compat.torchvision` puts it.
+"""What OpenMMLab's packages use of torchvision; :mod:`rsn_mm.compat.torchvision` gives it the name ``torchvision``.
 
 * ``transforms.ToPILImage``: MMPose draws SimCC heatmaps with it.
 * ``ops.roi_align``: MMCV's ``RoIAlign(use_torchvision=True)``. ``ops.box_iou``: MMDetection's ``MaxIoUAssigner``.

@@ -42,7 +42,7 @@ def roi_align(input: torch.Tensor,
         output_size (int | tuple): bins per box, as (height, width).
         spatial_scale (float): feature pixels per unit of the boxes.
         sampling_ratio (int): samples per bin and axis; with 0 or less, as many as the bin is wide in feature pixels.
-        aligned (bool): True: a pixel's centre lies at half its index; False: at its index, and boxes are at least 1 wide.
+        aligned (bool): True: the centre of pixel i lies at i + 0.5; False: at i, and boxes are at least 1 pixel wide.
 
     Returns:
         Tensor: shape (N, C, height, width), differentiable with respect to ``input``.

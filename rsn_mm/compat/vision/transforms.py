@@ -1,5 +1,5 @@
 """``torchvision.transforms``: the one transform that MMPose uses."""
-from typing import TYPE_CHECKING, List, Optional, Union
+from typing import TYPE_CHECKING, List, Optional, Tuple, Union
 
 import numpy as np
 import torch
@@ -21,12 +21,12 @@ _MODE_OF_DTYPE = {'uint8': 'L', 'int16': 'I;16', 'int32': 'I', 'float32': 'F'}
 class ToPILImage:
     """Turns a tensor or an array into a PIL image, as torchvision's transform of this name does.
 
-    Floats of a tensor are read as 0..1, multiplied by 255 and cut down to uint8, unless ``mode`` is F. Values outside 0..1
-    are clipped; torchvision leaves them to an undefined conversion.
+    Floats of a tensor are read as 0..1, multiplied by 255 and cut down to uint8, unless ``mode`` is F. Values outside
+    0..1 are clipped; torchvision leaves them to an undefined conversion.
 
     Args:
-        mode (str, optional): mode of the image. By default L (uint8), I;16 (int16), I (int32) or F (an array of float32)
-            for one channel, LA for two, RGB for three, RGBA for four.
+        mode (str, optional): mode of the image. By default L (uint8), I;16 (int16), I (int32) or F (an array of
+            float32) for one channel, LA for two, RGB for three, RGBA for four.
 
     Shape:
         - Input: tensor (C, H, W) or (H, W), array (H, W, C) or (H, W), with C from 1 to 4.
@@ -72,7 +72,7 @@ def _mode_of(dtype: str, channels: int, wanted: Optional[str]) -> str:
     if channels == 1:
         if dtype not in _MODE_OF_DTYPE:
             raise TypeError(f'pic has dtype {dtype}; with one channel give one of {", ".join(_MODE_OF_DTYPE)}.')
-        allowed = (_MODE_OF_DTYPE[dtype], )
+        allowed: Tuple[str, ...] = (_MODE_OF_DTYPE[dtype], )
     elif channels in _MODES:
         if dtype != 'uint8':
             raise TypeError(f'pic has dtype {dtype}; with {channels} channels give uint8, or floats 0..1 as a tensor.')
@@ -80,5 +80,6 @@ def _mode_of(dtype: str, channels: int, wanted: Optional[str]) -> str:
     else:
         raise ValueError(f'pic must have 1 to 4 channels, got {channels}.')
     if wanted is not None and wanted not in allowed:
-        raise ValueError(f'mode={wanted!r} does not fit {channels} channel(s) of {dtype}; allowed: {", ".join(allowed)}.')
+        raise ValueError(f'mode={wanted!r} does not fit {channels} channel(s) of {dtype}; '
+                         f'allowed: {", ".join(allowed)}.')
     return wanted or allowed[0]

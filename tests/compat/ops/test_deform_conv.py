@@ -24,8 +24,8 @@ def tensors():
             torch.rand(2, 12, 4, 3, dtype=torch.float64), torch.randn(2, 4, 3, 2, dtype=torch.float64)]
 
 
-def torchvision_deform_conv2d(input, offset, weight, bias=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1), mask=None):
-    """Has the signature of torchvision's function; reads the input with grid_sample."""
+def torchvision_deform_conv2d(input, offset, weight, bias, stride, padding, dilation, mask):
+    """What torchvision's function computes, by way of grid_sample."""
     out_channels, per_group, kernel_h, kernel_w = weight.shape
     groups, taps = input.shape[1] // per_group, kernel_h * kernel_w
     deform_groups = offset.shape[1] // (2 * taps)
@@ -113,7 +113,7 @@ def test_torchvision_kernel_takes_over(tensors, groups, modulated, use_torchvisi
 
     features, offset, mask, _ = tensors
     weight = torch.randn(2, 4 // groups, 3, 2, dtype=torch.float64)
-    inputs = [features, offset, *([mask] if modulated else []), weight, *([torch.randn(2).double()] if modulated else [])]
+    inputs = [features, offset, mask, weight, torch.randn(2).double()] if modulated else [features, offset, weight]
     function = mmcv.ops.modulated_deform_conv2d if modulated else mmcv.ops.deform_conv2d
 
     def run():
@@ -124,6 +124,6 @@ def test_torchvision_kernel_takes_over(tensors, groups, modulated, use_torchvisi
 
     expected = run()
     use_torchvision(deform_conv2d=kernel, nms=lambda boxes, scores, iou_threshold: torch.tensor([0]))
-    for result, pure in zip(run(), expected):
+    for result, pure in zip(run(), expected, strict=True):
         torch.testing.assert_close(result, pure)
     assert set(calls) == {(None, (1, 2), (2, 1), (2, 1), not modulated)}

@@ -72,4 +72,5 @@ def test_half_precision_is_computed_in_float32():
     logits = torch.randn(5, 4).half()
     loss = mmcv.ops.sigmoid_focal_loss(logits, torch.arange(5), GAMMA, ALPHA, None, 'none')
     assert loss.dtype == torch.float16
-    torch.testing.assert_close(loss.float(), sigmoid_formula(logits.float(), torch.arange(5), None), rtol=1e-3, atol=1e-6)
+    expected = sigmoid_formula(logits.float(), torch.arange(5), None)
+    torch.testing.assert_close(loss.float(), expected, rtol=1e-3, atol=1e-6)

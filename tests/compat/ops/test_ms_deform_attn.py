@@ -12,7 +12,8 @@ SHAPES = torch.tensor([[4, 5], [2, 3]])
 @pytest.fixture
 def tensors():
     """Value, locations (some outside), attention."""
-    return [torch.randn(2, 26, 2, 3, dtype=torch.float64), torch.rand(2, 4, 2, 2, 3, 2, dtype=torch.float64) * 1.4 - 0.2,
+    return [torch.randn(2, 26, 2, 3, dtype=torch.float64),
+            torch.rand(2, 4, 2, 2, 3, 2, dtype=torch.float64) * 1.4 - 0.2,
             torch.rand(2, 4, 2, 2, 3, dtype=torch.float64)]
 
 
@@ -41,6 +42,6 @@ def test_function_of_mmcv_has_the_right_derivatives(tensors, monkeypatch):
     function = mmcv.ops.multi_scale_deform_attn.MultiScaleDeformableAttnFunction
     for tensor in tensors:
         tensor.requires_grad_()
+    starts = torch.tensor([0, 20])
     assert torch.autograd.gradcheck(
-        lambda value, locations, attention: function.apply(value, SHAPES, torch.tensor([0, 20]), locations, attention, 64),
-        tensors)
+        lambda value, locations, attention: function.apply(value, SHAPES, starts, locations, attention, 64), tensors)

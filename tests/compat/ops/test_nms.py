@@ -62,10 +62,11 @@ def test_nms_computes_half_precision_in_float32(dtype):
 
 
 @pytest.mark.parametrize('op', ['nms', 'softnms', 'nms_match'])
-def test_inputs_are_not_modified(op):
+def test_inputs_are_not_modified_and_may_be_part_of_a_graph(op):
     boxes, scores = make_boxes(40, torch.float32)
     boxes = boxes.t().contiguous().t()  # whose transpose is contiguous: a careless conversion would not copy it
     before = boxes.clone(), scores.clone()
+    boxes.requires_grad_(), scores.requires_grad_()
     if op == 'nms':
         ext.nms(boxes, scores, 0.3, 0)
     elif op == 'softnms':
@@ -76,28 +77,35 @@ def test_inputs_are_not_modified(op):
 
 
 def slow_soft_nms(boxes, scores, iou_threshold, sigma, min_score, method):
-    """The sequence of picks where no scores are equal."""
-    left, picked = dict(enumerate(scores.tolist())), []
+    """Picks as (index, score): the best box goes to the front; the last box fills the place of one that is dropped."""
+    left, picked = [list(pair) for pair in enumerate(scores.tolist())], []
     while left:
-        best = max(left, key=left.get)
-        picked.append((best, left.pop(best)))
-        for index in list(left):
-            iou = _overlap(boxes[best].tolist(), boxes[index].tolist())
+        best = max(range(len(left)), key=lambda place: (left[place][1], -place))
+        left[0], left[best] = left[best], left[0]
+        picked.append(tuple(left.pop(0)))
+        place = 0
+        while place < len(left):
+            iou = _overlap(boxes[picked[-1][0]].tolist(), boxes[left[place][0]].tolist())
             if method == 2:
-                left[index] *= np.exp(-iou**2 / sigma)
+                left[place][1] *= np.exp(-iou**2 / sigma)
             elif iou >= iou_threshold:
-                left[index] *= 1 - iou if method == 1 else 0
-            if left[index] < min_score:
-                del left[index]
+                left[place][1] *= 1 - iou if method == 1 else 0
+            if left[place][1] < min_score:
+                left[place] = left[-1]
+                left.pop()
+            else:
+                place += 1
     return picked
 
 
 @pytest.mark.parametrize('method', [0, 1, 2])
 @pytest.mark.parametrize('min_score', [1e-3, 0.2])
-def test_softnms_is_the_slow_loop(method, min_score):
-    boxes, scores = make_boxes(80)
+@pytest.mark.parametrize('levels', [None, 4])
+def test_softnms_is_the_slow_loop(method, min_score, levels):
+    boxes, scores = make_boxes(80, levels=levels)
     dets = torch.full((80, 5), -1., dtype=torch.float64)
-    indices = ext.softnms(boxes, scores, dets, iou_threshold=0.3, sigma=0.5, min_score=min_score, method=method, offset=0)
+    indices = ext.softnms(
+        boxes, scores, dets, iou_threshold=0.3, sigma=0.5, min_score=min_score, method=method, offset=0)
     expected = slow_soft_nms(boxes, scores, 0.3, 0.5, min_score, method)
     assert indices.tolist() == [index for index, _ in expected]
     torch.testing.assert_close(dets[:len(expected), 4], torch.tensor([score for _, score in expected]).double())

@@ -6,7 +6,8 @@ import torch
 
 from rsn_mm.compat.ops import ext, roi_align
 
-OPTIONS = {'aligned_height': 3, 'aligned_width': 2, 'spatial_scale': 0.5, 'sampling_ratio': 0, 'pool_mode': 1, 'aligned': True}
+OPTIONS = {'aligned_height': 3, 'aligned_width': 2, 'spatial_scale': 0.5, 'sampling_ratio': 0, 'pool_mode': 1,
+           'aligned': True}
 
 
 def forward(features, rois, **kwargs):
@@ -44,7 +45,8 @@ def slow_roi_align(features, roi, size, scale, ratio, aligned):
 
 def torchvision_roi_align(input, boxes, output_size, spatial_scale=1.0, sampling_ratio=-1, aligned=False):
     """Has the signature of torchvision's function."""
-    return torch.stack([slow_roi_align(input, box, output_size, spatial_scale, sampling_ratio, aligned) for box in boxes])
+    options = (output_size, spatial_scale, sampling_ratio, aligned)
+    return torch.stack([slow_roi_align(input, box, *options) for box in boxes])
 
 
 @pytest.fixture
@@ -54,8 +56,8 @@ def features():
 
 @pytest.fixture
 def rois():
-    return torch.tensor([[0, 2.2, 1.1, 13.7, 9.3], [1, -3, -2, 6, 5], [0, 4, 4, 8, 8], [1, 5, 5, 5, 5], [1, 0, 0, 18, 12]],
-                        dtype=torch.float64)
+    return torch.tensor([[0, 2.2, 1.1, 13.7, 9.3], [1, -3, -2, 6, 5], [0, 4, 4, 8, 8], [1, 5, 5, 5, 5],
+                         [1, 0, 0, 18, 12]], dtype=torch.float64)
 
 
 @pytest.mark.parametrize('aligned', [True, False])
@@ -69,7 +71,7 @@ def test_average_is_that_of_the_loop(features, rois, aligned, ratio):
 def test_result_does_not_depend_on_how_many_samples_are_processed_at_once(features, rois, pool_mode, monkeypatch):
     at_once = forward(features, rois, pool_mode=pool_mode)
     monkeypatch.setattr(roi_align, '_SAMPLES_AT_ONCE', 20)
-    for one, other in zip(at_once, forward(features, rois, pool_mode=pool_mode)):
+    for one, other in zip(at_once, forward(features, rois, pool_mode=pool_mode), strict=True):
         assert torch.equal(one, other)
 
 
@@ -109,6 +111,18 @@ def test_half_precision_is_computed_in_float32(features, rois, dtype, pool_mode)
     assert torch.equal(output, expected.to(dtype))
 
 
+@pytest.mark.parametrize('centre, value', [(-1, 1), (-1.01, 0), (6, 1), (6.01, 0)])
+@pytest.mark.parametrize('axis', [0, 1])
+def test_up_to_one_pixel_outside_a_sample_takes_the_border(centre, value, axis):
+    features = torch.ones(1, 1, 6, 6)
+    middle = [2., 2.]
+    middle[axis] = centre
+    rois = torch.tensor([[0, middle[0] - 2, middle[1] - 2, middle[0] + 2, middle[1] + 2]])
+    output, _, _ = forward(features, rois, aligned_height=1, aligned_width=1, spatial_scale=1., sampling_ratio=1,
+                           aligned=False)
+    assert output.item() == value
+
+
 def test_a_bin_without_samples(features):
     empty = torch.tensor([[0, 5, 5, 5, 5.], [0, 9, 9, 3, 3.]], dtype=torch.float64)
     assert (forward(features, empty)[0] == 0).all()
@@ -140,7 +154,7 @@ def test_torchvision_kernel_takes_over_the_average(features, rois, use_torchvisi
 
     expected = run()
     use_torchvision(roi_align=kernel, nms=lambda boxes, scores, iou_threshold: torch.tensor([0]))
-    for result, pure in zip(run(), expected):
+    for result, pure in zip(run(), expected, strict=True):
         torch.testing.assert_close(result, pure)
     assert calls == [((3, 2), 0.5, 0, True)] * 2
     forward(features, rois, pool_mode=0)

@@ -43,7 +43,8 @@ def rois():
 def forward(features, rois, size=(3, 2), scale=0.5):
     output = torch.zeros(len(rois), features.shape[1], *size, dtype=features.dtype)
     argmax = torch.zeros(output.shape, dtype=torch.int32)
-    ext.roi_pool_forward(features, rois, output, argmax, pooled_height=size[0], pooled_width=size[1], spatial_scale=scale)
+    ext.roi_pool_forward(
+        features, rois, output, argmax, pooled_height=size[0], pooled_width=size[1], spatial_scale=scale)
     return output, argmax
 
 
@@ -51,7 +52,7 @@ def forward(features, rois, size=(3, 2), scale=0.5):
 @pytest.mark.parametrize('size', [(1, 1), (3, 2), (7, 7)])
 def test_output_and_positions_are_those_of_the_loop(features, rois, size, at_once, monkeypatch):
     monkeypatch.setattr(roi_pool, '_BOXES_AT_ONCE', at_once)
-    for result, expected in zip(forward(features, rois, size), slow_roi_pool(features, rois, size, 0.5)):
+    for result, expected in zip(forward(features, rois, size), slow_roi_pool(features, rois, size, 0.5), strict=True):
         assert torch.equal(result, expected)
 
 

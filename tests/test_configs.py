@@ -1,0 +1,221 @@
+"""Every config: loaded, resolved, built at full size, fed by its own pipelines, and trained for a step."""
+import math
+import re
+from pathlib import Path
+from typing import Any, Iterator, List
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import Registry
+
+from rsn_mm import registry
+from rsn_mm.models.backbones import NUM_BLOCKS
+
+FOLDER = Path(__file__).parent.parent / 'configs'
+NAMES = sorted(path.stem for path in FOLDER.glob('*.py'))
+# The rows of the paper's tables: stages, depth, PRM, data set, (height, width).
+ROW = re.compile(r'(?:(\d)x)?rsn(18|50|101)(_prm|_udp)?_(coco|mpii)_(\d+)x(\d+)$')
+ROWS = [name for name in NAMES if ROW.match(name)]
+SPLITS = ('train', 'val', 'test')
+
+
+def load(name: str) -> Config:
+    return Config.fromfile(FOLDER / f'{name}.py')
+
+
+def types(node: Any) -> Iterator[str]:
+    """Every ``type`` in a config."""
+    if isinstance(node, dict):
+        if isinstance(node.get('type'), str):
+            yield node['type']
+        for child in node.values():
+            yield from types(child)
+    elif isinstance(node, (list, tuple)):
+        for child in node:
+            yield from types(child)
+
+
+def step_of(pipeline: List[dict], kind: str) -> dict:
+    return next(step for step in pipeline if step['type'] == kind)
+
+
+@pytest.fixture
+def make_batch(tmp_path, coco_file, mpii_file):
+    """The batch that a config's own data set and pipeline make of two people in a random image."""
+    image = np.random.default_rng(0).integers(0, 256, (120, 100, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / '1.jpg'), image)
+    files = {
+        'rsn_mm.CocoDataset': coco_file(tmp_path / 'coco.json'),
+        'rsn_mm.MpiiDataset': mpii_file(tmp_path / 'mpii.json')
+    }
+
+    def make(cfg: Config, split: str) -> dict:
+        dataset = dict(cfg[f'{split}_dataloader'].dataset)
+        dataset.update(ann_file=files[dataset['type']], data_prefix=dict(img=str(tmp_path)))
+        for name in ('bbox_file', 'headbox_file'):
+            if name in dataset:
+                dataset[name] = None
+        return pseudo_collate([data for data in registry.DATASETS.build(dataset)])
+
+    return make
+
+
+@pytest.mark.parametrize('name', NAMES)
+class TestEveryConfig:
+
+    def test_every_type_resolves(self, name, scope):
+        cfg = load(name)
+        assert cfg.default_scope == 'rsn_mm'
+        scope(cfg.default_scope)
+        registries = [value for value in vars(registry).values() if isinstance(value, Registry)]
+        found = {kind: any(r.get(kind) is not None for r in registries) for kind in types(cfg._cfg_dict.to_dict())}
+        assert len(found) > 20
+        assert [kind for kind, resolved in found.items() if not resolved] == []
+
+    def test_model_fits_its_data(self, name, scope, make_batch):
+        """The model at full size, on the meta device, which checks shapes and computes nothing."""
+        cfg = load(name)
+        scope(cfg.default_scope)
+        batch = registry.MODELS.build(cfg.model.data_preprocessor)(make_batch(cfg, 'train'), training=True)
+        samples = [sample.to('meta') for sample in batch['data_samples']]
+        with torch.device('meta'):
+            model = registry.MODELS.build(cfg.model)
+        losses = model(batch['inputs'].to('meta'), samples, mode='loss')
+        assert len(losses) == model.head.num_stages * model.head.num_units
+        sum(losses.values()).backward()
+        assert [n for n, p in model.named_parameters() if p.grad is None] == []
+
+    def test_trains_and_predicts(self, name, scope, make_batch):
+        """A step of the config's own optimizer with real numbers. Channels and blocks are cut, sizes are not."""
+        cfg = load(name)
+        scope(cfg.default_scope)
+        cfg.model.backbone.update(num_blocks=[1, 1, 1, 1], stem_channels=8, unit_channels=16)
+        cfg.model.head.update(in_channels=16)
+        model = registry.MODELS.build(cfg.model)
+        model.init_weights()
+        before = [p.detach().clone() for p in model.parameters()]
+        logs = model.train().train_step(make_batch(cfg, 'train'), build_optim_wrapper(model, cfg.optim_wrapper))
+        assert all(torch.isfinite(value) for value in logs.values())
+        assert not any(torch.equal(p, old) for p, old in zip(model.parameters(), before))
+
+        with torch.no_grad():
+            results = model.eval().test_step(make_batch(cfg, 'test'))
+        width, height = cfg.val_pipeline[2].input_size
+        for result in results:
+            assert result.pred_instances.keypoints.shape == (1, cfg.model.head.out_channels, 2)
+            assert np.isfinite(result.pred_instances.keypoints).all()
+
+    def test_sizes_agree(self, name):
+        """Codec, crop and decoder have one input size; a heatmap is a quarter of it (DESIGN section 2)."""
+        cfg = load(name)
+        train, decoder = cfg.train_dataloader.dataset.pipeline, cfg.model.head.decoder
+        encoders = step_of(train, 'GenerateTarget')['encoder']
+        encoders = [encoders] if isinstance(encoders, dict) else encoders
+        size = tuple(decoder.input_size)
+        for codec in [decoder, *encoders]:
+            assert (tuple(codec.input_size), tuple(codec.heatmap_size)) == (size, (size[0] // 4, size[1] // 4))
+        for split in SPLITS:
+            pipeline = cfg[f'{split}_dataloader'].dataset.pipeline
+            assert tuple(step_of(pipeline, 'TopdownAffine')['input_size']) == size
+        assert decoder == encoders[-1]
+        assert len(encoders) in (1, 5)
+
+    def test_validation_is_the_test(self, name):
+        cfg = load(name)
+        assert cfg.test_dataloader == cfg.val_dataloader and cfg.test_evaluator == cfg.val_evaluator
+
+    def test_states_its_difference_alone(self, name):
+        """15 lines or fewer, unless it has pipelines of its own."""
+        text = (FOLDER / f'{name}.py').read_text()
+        assert len(text.splitlines()) <= 15 or 'train_pipeline = [' in text
+        assert text.startswith('"""') and '_base_ = ' in text
+
+
+@pytest.mark.parametrize('name', ROWS)
+class TestRowsOfThePaper:
+
+    def test_are_what_their_names_say(self, name):
+        cfg = load(name)
+        stages, depth, variant, data, height, width = ROW.match(name).groups()
+        backbone, head = cfg.model.backbone, cfg.model.head
+        assert (backbone.num_stages, backbone.depth) == (int(stages or 1), int(depth))
+        assert head.num_stages == backbone.num_stages
+        assert head.get('prm') == ('features' if variant == '_prm' else None)
+        assert head.out_channels == dict(coco=17, mpii=16)[data]
+        assert tuple(head.decoder.input_size) == (int(width), int(height))
+
+    def test_recipe(self, name):
+        """Paper 4.1: Adam, 5e-4, weight decay 1e-5, 200 epochs, 8 x 48 images, +-45 degrees, scale 0.7 to 1.35."""
+        cfg = load(name)
+        assert dict(cfg.optim_wrapper.optimizer) == dict(type='Adam', lr=5e-4, weight_decay=1e-5)
+        assert cfg.train_cfg.max_epochs == 200
+        assert cfg.train_dataloader.batch_size == 48 and cfg.auto_scale_lr.base_batch_size == 8 * 48
+        random = step_of(cfg.train_pipeline, 'RandomBBoxTransform')
+        assert (tuple(random.scale_factor), random.rotate_factor) == ((.7, 1.35), 45)
+        assert step_of(cfg.train_pipeline, 'RandomHalfBody').prob == .3
+        assert (cfg.model.test_cfg.flip_test, cfg.model.test_cfg.shift_heatmap) == (True, False)
+
+    def test_gaussians(self, name):
+        """DESIGN section 2: 15, 11, 9, 7, 5, grown by the input's size to the nearest odd number; blur 5, MPII 9."""
+        cfg = load(name)
+        encoder = step_of(cfg.train_pipeline, 'GenerateTarget')['encoder']
+        if isinstance(encoder, dict):
+            assert '_udp_' in name
+            return
+        grow = 1.5 if name.endswith('384x288') else 1
+        assert [codec.kernel_size for codec in encoder] == [2 * math.floor(k * grow / 2) + 1 for k in (15, 11, 9, 7, 5)]
+        assert {codec.blur_kernel_size for codec in encoder} == {9 if 'mpii' in name else 5}
+
+    def test_occluded_joints_are_known_on_coco(self, name):
+        """The authors' loss needs COCO's flags: after the targets, before packing. MPII has no such flag."""
+        kinds = [step['type'] for step in load(name).train_pipeline]
+        if 'mpii' in name:
+            assert 'rsn_mm.LoadVisibility' not in kinds
+        else:
+            assert kinds[-3:] == ['GenerateTarget', 'rsn_mm.LoadVisibility', 'PackPoseInputs']
+
+    def test_data_root_from_the_environment(self, name, monkeypatch):
+        data = 'mpii' if 'mpii' in name else 'coco'
+        assert load(name).train_dataloader.dataset.data_root == f'data/{data}/'
+        monkeypatch.setenv(f'{data.upper()}_ROOT', '/elsewhere/')
+        cfg = load(name)
+        assert {cfg[f'{split}_dataloader'].dataset.data_root for split in SPLITS} == {'/elsewhere/'}
+
+
+def test_every_depth_has_a_config():
+    assert {ROW.match(name)[2] for name in ROWS} == {str(depth) for depth in NUM_BLOCKS}
+
+
+def learning_rates(name: str, epoch_length: int) -> np.ndarray:
+    """Learning rate of every iteration, from MMEngine's own schedulers."""
+    cfg = load(name)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=cfg.optim_wrapper.optimizer.lr)
+    schedulers = [
+        registry.PARAM_SCHEDULERS.build(dict(one), default_args=dict(optimizer=optimizer, epoch_length=epoch_length))
+        for one in cfg.param_scheduler
+    ]
+    assert not any(scheduler.by_epoch for scheduler in schedulers)
+    rates = []
+    for _ in range(cfg.train_cfg.max_epochs * epoch_length):
+        rates.append(optimizer.param_groups[0]['lr'])
+        for scheduler in schedulers:
+            scheduler.step()
+    return np.array(rates)
+
+
+@pytest.mark.filterwarnings('ignore:Detected call of')
+def test_learning_rate():
+    """Released code and paper 4.1: from 0.1x over 2,400 iterations to 5e-4, then linearly to 0. COCO: 391 an epoch."""
+    rates = learning_rates('rsn18_coco_256x192', 391)
+    assert rates[0] == pytest.approx(5e-5)
+    warm = np.interp(np.arange(2400), [0, 2399], [5e-5, 5e-4])
+    np.testing.assert_allclose(rates[:2400], warm, rtol=1e-3)
+    assert rates.max() == pytest.approx(5e-4, rel=1e-3)
+    straight = np.interp(np.arange(2400, len(rates)), [2346, len(rates) - 1], [5e-4, 0])
+    np.testing.assert_allclose(rates[2400:], straight, atol=1e-7)
+    assert rates[-1] < 1e-8
