@@ -6,8 +6,6 @@ Example:
 import argparse
 from pathlib import Path
 
-from rsn_mm.synthetic import make_people
-
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -29,6 +27,8 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = parse_arguments()
+    # Here, so that --help is immediate and that worker processes, which read this file first, start without it.
+    from rsn_mm.synthetic import make_people
     try:
         dataset = make_people(options.out, options.train, options.val, options.seed, options.max_people,
                               tuple(options.size), options.workers, not options.quiet, options.overwrite)

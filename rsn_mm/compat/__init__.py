@@ -72,7 +72,10 @@ def _switched_off(setting: str) -> FrozenSet[str]:
 
 def _announce() -> None:
     """One line per program: worker processes and ranks other than 0 stay silent."""
-    if not _active or multiprocessing.parent_process() is not None or os.environ.get('RANK', '0') != '0':
+    # A spawned worker imports this before Python has told it of its parent.
+    is_worker = multiprocessing.parent_process() is not None or getattr(
+        multiprocessing.current_process(), '_inheriting', False)
+    if not _active or is_worker or os.environ.get('RANK', '0') != '0':
         return
     # Without a handler Python prints a warning's bare text to stderr; a program with logging set up decides for itself.
     logging.getLogger('rsn_mm.compat').warning(

@@ -90,7 +90,8 @@ def make_people(out: Path, num_train: int = 400, num_val: int = 100, seed: int =
     jobs = [(str(out / split), split, index, seed, max_people, (width, height))
             for split in SPLITS for index in range(counts[split])]
     pictures: Dict[str, List[Dict[str, Any]]] = {split: [] for split in SPLITS}
-    for job, picture in zip(jobs, _with_progress(_run(jobs, int(workers)), len(jobs), progress)):
+    # The results come first, so that zip exhausts them and the bar and the workers end.
+    for picture, job in zip(_with_progress(_run(jobs, int(workers)), len(jobs), progress), jobs):
         pictures[job[1]].append(picture)
     for split, annotations in zip(SPLITS, (paths.train_annotations, paths.val_annotations)):
         _write_json(annotations, _to_coco(pictures[split], arguments, split))
@@ -171,7 +172,8 @@ def _run(jobs: List[Job], workers: int) -> Iterator[Dict[str, Any]]:
         yield from map(_make_one, jobs)
         return
     # Not fork: a forked worker can wait forever for the threads that OpenCV has started in the parent.
-    with multiprocessing.get_context('spawn').Pool(min(workers, len(jobs)), initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    context = multiprocessing.get_context('spawn')
+    with context.Pool(min(workers, len(jobs)), initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         yield from pool.imap(_make_one, jobs, chunksize=max(1, min(8, len(jobs) // workers)))
 
 

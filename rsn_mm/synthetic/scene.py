@@ -235,7 +235,7 @@ def _least_in_sight(layer: Layer) -> float:
 
 
 def _drop_hidden(drawn: List[Tuple[Figure, Layer]], raster_wh: Tuple[int, int]) -> List[Tuple[Figure, Layer]]:
-    """Leave out, one at a time, those of whom too little is in sight. The nearest person hides, so it is kept longest."""
+    """Leave out, one at a time and the farthest first, those of whom too little is in sight."""
     drawn = list(drawn)
     while drawn:
         ids, depth = _stack(drawn, raster_wh)

@@ -19,7 +19,7 @@ class TestDropIn:
     def test_encodes_to_the_same_targets(self):
         """Two pixels and more from the border, where MegviiHeatmap scales the joint's own pixel, not the peak, to 255."""
         joints = np.random.default_rng(0).uniform(8, [40, 56], (1, 17, 2))
-        visible = np.ones((1, 17))
+        visible = np.ones((1, 17), dtype=np.float32)
         visible[0, 3] = 0
         ours = QuarterOffsetHeatmap(**KWARGS).encode(joints, visible)
         megvii = MegviiHeatmap(**KWARGS).encode(joints, visible)

@@ -19,7 +19,7 @@ class TestSamples:
         assert len(ours) == len(theirs) == 2
         for a, b in zip(ours, theirs):
             np.testing.assert_equal(dict(a, dataset=None), dict(b, dataset=None))
-        assert ours.metainfo == theirs.metainfo
+        np.testing.assert_equal(ours.metainfo, theirs.metainfo)
 
     def test_mpii(self, tmp_path, mpii_file):
         assert len(MpiiDataset(ann_file=mpii_file(tmp_path / 'a.json'), pipeline=[])) == 2

@@ -1,6 +1,7 @@
 """RSN and RSNEncoder: sizes, costs, norms, gradients, arguments and errors."""
 import inspect
-from typing import Any, Callable, Dict
+from functools import lru_cache
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import pytest
 import torch
@@ -27,10 +28,18 @@ def conv_macs(net: nn.Module, call: Callable[[nn.Module], Any]) -> int:
     return total
 
 
-def whole_macs(depth: int, num_stages: int, size_hw: tuple, **head: Any) -> float:
-    """Giga multiply-adds of backbone and all units' heads with 17 joints. On the meta device nothing is computed."""
+@lru_cache(maxsize=None)
+def on_meta(depth: int, num_stages: int) -> RSN:
+    """A full-size backbone on the meta device, where nothing is computed."""
     with torch.device('meta'):
-        net = nn.ModuleList([RSN(depth=depth, num_stages=num_stages), MultiStageHead(num_stages, **head)]).eval()
+        return RSN(depth=depth, num_stages=num_stages).eval()
+
+
+@lru_cache(maxsize=None)
+def whole_macs(depth: int, num_stages: int, size_hw: Tuple[int, int], prm: Optional[str] = None) -> float:
+    """Giga multiply-adds of backbone and all units' heads with 17 joints."""
+    with torch.device('meta'), torch.no_grad():
+        net = nn.ModuleList([on_meta(depth, num_stages), MultiStageHead(num_stages, prm=prm).eval()])
         return conv_macs(net, lambda net: net[1](net[0](torch.empty(1, 3, *size_hw)))) / 1e9
 
 
@@ -77,8 +86,7 @@ class TestCosts:
                 c = out
         stage += sum(conv_bn(out, unit, 1) for out in channels) + 3 * conv_bn(unit, unit, 1)
         cross = sum(conv_bn(out, out, 1) + conv_bn(unit, out, 1) for out in channels) + conv_bn(unit, 64, 1)
-        with torch.device('meta'):
-            built = sum(p.numel() for p in RSN(depth=depth, num_stages=num_stages).parameters())
+        built = sum(p.numel() for p in on_meta(depth, num_stages).parameters())
         assert built == conv_bn(3, 64, 7) + num_stages * stage + (num_stages - 1) * cross
 
 

@@ -175,7 +175,8 @@ def test_nearer_people_stand_in_front(pictures):
         bottoms = [person.figure.box[3] for person in picture.people]
         assert bottoms == sorted(bottoms)
         nearest = picture.people[-1].figure
-        inside = (nearest.joints[:, :2] >= 0).all(axis=1) & (nearest.joints[:, :2] < (2 * WIDTH, 2 * HEIGHT)).all(axis=1)
-        columns, rows = nearest.joints[inside, :2].astype(int).T
+        places = nearest.joints[:, :2]
+        inside = ((places >= 0) & (places < (2 * WIDTH, 2 * HEIGHT))).all(axis=1)
+        columns, rows = places[inside].astype(int).T
         covering = picture.ids[rows, columns]
         assert not np.isin(covering, [person.number for person in picture.people[:-1]]).any()
