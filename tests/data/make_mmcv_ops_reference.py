@@ -144,7 +144,7 @@ def _deform_conv_cases() -> List[Case]:
 # first one that fits. They keep every layer close to linear, so that rounding does not grow on the way to the boxes.
 DETECTORS = {
     'rtmdet': ('rtmdet/rtmdet_tiny_8xb32-300e_coco.py',
-               (('rtm_cls', 1., -3.), ('rtm_reg', 1., 1.5), ('.bn.', .5, 1.), ('fc', 1., 0.), ('', 2., 0.))),
+               (('rtm_cls', 1., -3.), ('rtm_reg', .5, 4.), ('.bn.', .5, 1.), ('fc', 1., 0.), ('', 2., 0.))),
     'faster_rcnn': ('faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
                     (('bn3', .2, 0.), ('bn', .5, .5), ('downsample.1', 1., 0.), ('rpn_reg', .2, 0.),
                      ('rpn_cls', 1., 0.), ('fc_reg', .3, 0.), ('fc_cls', 1., 0.), ('', 1.4, 0.))),

@@ -79,9 +79,10 @@ def softmax_focal_loss_backward(input: torch.Tensor, target: torch.Tensor, weigh
     """
     probabilities = working_precision(input)
     p = _probability_of_target(input, target)
-    slope = alpha * (gamma * (1 - p)**(gamma - 1) * p * p.clamp(min=_TINY).log() - (1 - p)**gamma)
-    # Where p is 1 and gamma below 1, the power is infinite and the logarithm 0: no error is left to lower.
-    slope = slope.nan_to_num(nan=0.) * _row_weights(target, weight, input.shape[1], p)
+    of_power = gamma * (1 - p)**(gamma - 1) * p * p.clamp(min=_TINY).log()
+    # At p = 1 its limit is 0, but with gamma below 1 it is computed as infinity times 0.
+    of_power = torch.where(p == 1, torch.zeros_like(p), of_power)
+    slope = alpha * (of_power - (1 - p)**gamma) * _row_weights(target, weight, input.shape[1], p)
     slope = slope.masked_fill(target < 0, 0)
     buff.copy_(slope)
     is_target = torch.arange(input.shape[1], device=input.device) == target[:, None]

@@ -60,8 +60,8 @@ def softnms(boxes: torch.Tensor, scores: torch.Tensor, dets: torch.Tensor, iou_t
     """
     if boxes.numel() == 0:
         return torch.empty(0, dtype=torch.long)
-    sides = working_precision(boxes.detach()).numpy().T.copy()
-    values = working_precision(scores.detach()).numpy().copy()
+    sides = working_precision(boxes).numpy().T.copy()
+    values = working_precision(scores).numpy().copy()
     indices = np.arange(len(values))
     picked = 0
     with np.errstate(divide='ignore', invalid='ignore'):
@@ -89,7 +89,7 @@ def nms_match(dets: torch.Tensor, iou_threshold: float) -> List[List[int]]:
     Returns:
         list[list[int]]: one list for each kept box: its index, then those of the boxes it removed, by falling score.
     """
-    dets = working_precision(dets.detach())
+    dets = working_precision(dets)
     order = dets[:, 4].sort(0, descending=True)[1].numpy()
     sides = np.ascontiguousarray(dets[:, :4].numpy()[order].T)
     threshold = sides.dtype.type(iou_threshold)

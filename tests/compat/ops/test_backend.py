@@ -24,6 +24,11 @@ def test_no_kernel_where_torchvision_does_not_run(use_torchvision, error):
     assert backend.torchvision_kernel('nms', torch.device('cpu')) is None
 
 
+def test_no_kernel_where_torchvision_runs_and_is_wrong(use_torchvision):
+    use_torchvision(nms=lambda boxes, scores, iou_threshold: torch.tensor([7]))
+    assert backend.torchvision_kernel('nms', torch.device('cpu')) is None
+
+
 def test_no_kernel_from_the_stand_in(use_torchvision):
     use_torchvision()
     assert backend.torchvision_kernel('roi_align', torch.device('cpu')) is None

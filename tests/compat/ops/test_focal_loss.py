@@ -51,13 +51,22 @@ def test_loss_and_gradient(kind, weighted, reduction):
 
 
 @pytest.mark.parametrize('kind', ['sigmoid', 'softmax'])
-def test_certain_answers_stay_finite(kind):
+@pytest.mark.parametrize('gamma', [0.5, 2.])
+def test_certain_answers_stay_finite(kind, gamma):
     logits = torch.tensor([[200., -200.], [-200., 200.]], requires_grad=True)
     function = getattr(mmcv.ops, f'{kind}_focal_loss')
-    loss = function(logits, torch.tensor([0, 0]), GAMMA, ALPHA, None, 'sum')
+    loss = function(logits, torch.tensor([0, 0]), gamma, ALPHA, None, 'sum')
     loss.backward()
     assert torch.isfinite(loss) and torch.isfinite(logits.grad).all()
     assert loss > 10  # the second row is wrong
+
+
+@pytest.mark.parametrize('kind', ['sigmoid', 'softmax'])
+def test_logits_that_are_nan_are_not_hidden(kind):
+    logits = torch.full((1, 2), float('nan'), requires_grad=True)
+    loss = getattr(mmcv.ops, f'{kind}_focal_loss')(logits, torch.tensor([0]), GAMMA, ALPHA, None, 'sum')
+    loss.backward()
+    assert torch.isnan(loss) and torch.isnan(logits.grad).all()
 
 
 def test_rows_with_a_negative_class_have_no_softmax_loss():
