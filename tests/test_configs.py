@@ -1,8 +1,9 @@
 """Every config: loaded, resolved, built at full size, fed by its own pipelines, and trained for a step."""
+import copy
 import json
 import math
 import re
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, Iterator, List, Tuple
 
@@ -26,8 +27,13 @@ ROWS = [name for name in NAMES if ROW.match(name)]
 SPLITS = ('train', 'val', 'test')
 
 
-def load(name: str) -> Config:
+@cache
+def loaded(name: str) -> Config:
     return Config.fromfile(FOLDER / f'{name}.py')
+
+
+def load(name: str) -> Config:
+    return copy.deepcopy(loaded(name))
 
 
 def types(node: Any) -> Iterator[str]:
@@ -46,13 +52,13 @@ def step_of(pipeline: List[dict], kind: str) -> dict:
     return next(step for step in pipeline if step['type'] == kind)
 
 
-@lru_cache(maxsize=None)
+@cache
 def backbone_on_meta(backbone: str) -> torch.nn.Module:
     with torch.device('meta'):
         return registry.MODELS.build(json.loads(backbone))
 
 
-@lru_cache(maxsize=None)
+@cache
 def features_on_meta(backbone: str, shape: Tuple[int, ...]) -> tuple:
     """What a backbone (its config as JSON) makes of a batch. Rows of a table share backbones."""
     with torch.device('meta'), torch.no_grad():
@@ -75,7 +81,7 @@ def make_batch(tmp_path, coco_file, mpii_file):
         for name in ('bbox_file', 'headbox_file'):
             if name in dataset:
                 dataset[name] = None
-        return pseudo_collate([data for data in registry.DATASETS.build(dataset)])
+        return pseudo_collate(list(registry.DATASETS.build(dataset)))
 
     return make
 
@@ -195,10 +201,12 @@ class TestRowsOfThePaper:
 
     def test_data_root_from_the_environment(self, name, monkeypatch):
         data = 'mpii' if 'mpii' in name else 'coco'
-        assert load(name).train_dataloader.dataset.data_root == f'data/{data}/'
-        monkeypatch.setenv(f'{data.upper()}_ROOT', '/elsewhere/')
-        cfg = load(name)
-        assert {cfg[f'{split}_dataloader'].dataset.data_root for split in SPLITS} == {'/elsewhere/'}
+        for root in (None, '/elsewhere/'):
+            monkeypatch.delenv(f'{data.upper()}_ROOT', raising=False)
+            if root is not None:
+                monkeypatch.setenv(f'{data.upper()}_ROOT', root)
+            cfg = Config.fromfile(FOLDER / f'{name}.py')
+            assert {cfg[f'{split}_dataloader'].dataset.data_root for split in SPLITS} == {root or f'data/{data}/'}
 
 
 def test_every_depth_has_a_config():

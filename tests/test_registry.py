@@ -51,7 +51,7 @@ for registry, name in [(MODELS, 'RSN'), (MODELS, 'MSPNHead'), (MODELS, 'TopdownP
     with registry.switch_scope_and_registry(None) as current:
         print(name, current.scope, getattr(current.get(name), '__module__', None))
 '''
-        lines = dict((line.split()[0], line.split()[1:]) for line in fresh(code))
+        lines = {name: rest for name, *rest in map(str.split, fresh(code))}
         assert len(lines) == 16
         assert {scope for scope, _ in lines.values()} == {'rsn_mm'}
         for name in ('RSN', 'LoadImage', 'CocoDataset', 'QuarterOffsetHeatmap'):

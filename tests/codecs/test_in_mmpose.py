@@ -17,7 +17,7 @@ class TestDropIn:
             KEYPOINT_CODECS.build(dict(type='rsn_mm.QuarterOffsetHeatmap', **KWARGS)), QuarterOffsetHeatmap)
 
     def test_encodes_to_the_same_targets(self):
-        """Two pixels and more from the border, where MegviiHeatmap scales the joint's own pixel, not the peak, to 255."""
+        """Two pixels and more from the border: there MegviiHeatmap scales the joint's pixel, not the peak, to 255."""
         joints = np.random.default_rng(0).uniform(8, [40, 56], (1, 17, 2))
         visible = np.ones((1, 17), dtype=np.float32)
         visible[0, 3] = 0
@@ -30,8 +30,8 @@ class TestDropIn:
 
     def test_decodes_to_the_same_shapes(self):
         maps = np.random.default_rng(0).uniform(0, 255, (17, 16, 12)).astype(np.float32)
-        for ours, megvii in zip(QuarterOffsetHeatmap(**KWARGS).decode(maps), MegviiHeatmap(**KWARGS).decode(maps.copy())):
-            assert ours.shape == megvii.shape
+        ours, megvii = QuarterOffsetHeatmap(**KWARGS).decode(maps), MegviiHeatmap(**KWARGS).decode(maps.copy())
+        assert [a.shape for a in ours] == [a.shape for a in megvii]
 
     def test_tables_and_scale(self):
         ours, megvii = QuarterOffsetHeatmap(**KWARGS), MegviiHeatmap(**KWARGS)

@@ -1,6 +1,6 @@
 """RSN and RSNEncoder: sizes, costs, norms, gradients, arguments and errors."""
 import inspect
-from functools import lru_cache
+from functools import cache
 from typing import Any, Callable, Dict, Optional, Tuple
 
 import pytest
@@ -28,14 +28,14 @@ def conv_macs(net: nn.Module, call: Callable[[nn.Module], Any]) -> int:
     return total
 
 
-@lru_cache(maxsize=None)
+@cache
 def on_meta(depth: int, num_stages: int) -> RSN:
     """A full-size backbone on the meta device, where nothing is computed."""
     with torch.device('meta'):
         return RSN(depth=depth, num_stages=num_stages).eval()
 
 
-@lru_cache(maxsize=None)
+@cache
 def whole_macs(depth: int, num_stages: int, size_hw: Tuple[int, int], prm: Optional[str] = None) -> float:
     """Giga multiply-adds of backbone and all units' heads with 17 joints."""
     with torch.device('meta'), torch.no_grad():
@@ -74,7 +74,10 @@ class TestCosts:
     @pytest.mark.parametrize('depth, num_stages', [(18, 1), (50, 1), (101, 1), (50, 4)])
     def test_parameters_are_those_counted_on_paper(self, depth, num_stages):
         """Every convolution and norm of Figure 2, counted one by one."""
-        conv_bn = (lambda i, o, k: i * o * k * k + 2 * o)
+
+        def conv_bn(i: int, o: int, k: int) -> int:
+            return i * o * k * k + 2 * o
+
         channels, unit = (64, 128, 256, 512), 256
         blocks = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}[depth]
         stage, c = 0, 64
@@ -130,7 +133,8 @@ class TestVariants:
         net = RSNEncoder(out_indices=range(levels), **kwargs)
         features = net(torch.randn(2, 3, 64, 64))
         channels = kwargs['stem_channels'] * kwargs.get('expansion', 1)
-        assert [f.shape for f in features] == [(2, channels * 2**l, 16 // 2**l, 16 // 2**l) for l in range(levels)]
+        assert [f.shape for f in features] == [(2, channels * n, 16 // n, 16 // n)
+                                                for n in (2**level for level in range(levels))]
         sum((f * torch.randn_like(f)).sum() for f in features).backward()
         assert without_gradient(net) == []
 
@@ -225,7 +229,7 @@ class TestArguments:
         assert net.eval().train().eval() is net
 
     def test_depth(self, kind):
-        with pytest.raises(ValueError, match=r'depth=34 is not a depth of RSN: give one of \[18, 50, 101\].*num_blocks'):
+        with pytest.raises(ValueError, match=r'depth=34 is not a depth of RSN: .* one of \[18, 50, 101\].*num_blocks'):
             kind(depth=34)
 
     @pytest.mark.parametrize('num_blocks', [[], [2, 0], [2, 1.5]])

@@ -219,19 +219,19 @@ class TestArguments:
             flags = np.ones((2, k))  # all occluded, where the two visibility rules differ
             losses = net.loss(feats, make_samples(CODEC, num_keypoints=k, flags=flags))
             instances = net.eval().predict(feats, make_samples(CODEC, num_keypoints=k))
-            return (str(net), [float(value) for value in losses.values()], instances[0].keypoints.tolist(),
+            return (str(net), [value.item() for value in losses.values()], instances[0].keypoints.tolist(),
                     [p.detach().double().sum().item() for p in net.parameters()])
 
         assert fingerprint() != fingerprint(**{name: self.OTHER[name]})
 
     def test_initial_weights(self):
         """Kaiming normal convolutions and unit norms, as the authors do."""
-        net = head(in_channels=64)
+        net = head(in_channels=64, prm='features')
         net.init_weights()
         for predictor in net.predictors[0]:
-            weight = predictor[0].conv.weight
-            assert weight.std().item() == pytest.approx((2 / 64)**.5, rel=.05)
             assert (predictor[1].bn.weight == 1).all()
+        for conv in (net.predictors[0][0][0].conv, net.feature_prm.alpha[1], net.feature_prm.alpha[3]):
+            assert conv.weight.std().item() == pytest.approx((2 / 64)**.5, rel=.05)
 
     def test_eval_can_be_chained(self):
         net = head()

@@ -34,11 +34,12 @@ def mean_square(a: Tensor, b: Tensor) -> float:
     return float(((a.double() - b.double())**2).mean())
 
 
-def authors_losses(maps: List[Tensor], targets: List[List[Tensor]], flags: np.ndarray, num_stages: int) -> Dict[str, float]:
+def authors_losses(maps: List[Tensor], targets: List[List[Tensor]], flags: np.ndarray,
+                   num_stages: int) -> Dict[str, float]:
     """JointsL2Loss of the released code: person by person, joint by joint.
 
-    Plain units: the target of a joint with v < 2 is zero, all its pixels count, a quarter of the mean is taken. Last unit
-    of a stage: the mean of the 8 largest joint losses, those of v = 0 being zero.
+    Plain units: the target of a joint with v < 2 is zero, all its pixels count, a quarter of the mean is taken. Last
+    unit of a stage: the mean of the 8 largest joint losses, those of v = 0 being zero.
     """
     losses = {}
     for stage in range(num_stages):

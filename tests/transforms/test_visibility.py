@@ -1,13 +1,15 @@
 """LoadVisibility: COCO's occluded joints told from visible ones, mirrored or not."""
 import numpy as np
 import pytest
+from mmpose.datasets.transforms import RandomFlip
 
 from rsn_mm.transforms import LoadVisibility
 
 
 def results(flags, **kwargs) -> dict:
     joints = [value for flag in flags for value in (5., 6., flag)]
-    return dict(raw_ann_info=dict(keypoints=joints), keypoints_visible=np.minimum([flags], 1).astype(np.float32), **kwargs)
+    visible = np.minimum([flags], 1).astype(np.float32)
+    return dict(raw_ann_info=dict(keypoints=joints), keypoints_visible=visible, **kwargs)
 
 
 class TestLoadVisibility:
@@ -41,7 +43,6 @@ class TestLoadVisibility:
 
     def test_goes_with_mmposes_flip(self):
         """Through MMPose's own RandomFlip: the flag stays with its joint."""
-        from mmpose.datasets.transforms import RandomFlip
         given = results([0, 1, 2], img=np.zeros((4, 8, 3), np.uint8), img_shape=(4, 8), flip_indices=[0, 2, 1],
                         keypoints=np.array([[[0., 0.], [1., 0.], [2., 0.]]]), bbox_center=np.array([[4., 2.]]))
         flipped = LoadVisibility()(RandomFlip(prob=1.)(given))
