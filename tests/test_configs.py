@@ -231,7 +231,7 @@ def learning_rates(name: str, epoch_length: int) -> np.ndarray:
 
 
 @pytest.mark.filterwarnings('ignore:Detected call of')
-def test_learning_rate():
+def test_learning_rate_on_coco():
     """Released code and paper 4.1: from 0.1x over 2,400 iterations to 5e-4, then linearly to 0. COCO: 391 an epoch."""
     rates = learning_rates('rsn18_coco_256x192', 391)
     assert rates[0] == pytest.approx(5e-5)

@@ -76,3 +76,9 @@ val_evaluator = dict(type='MpiiPCKAccuracy')
 test_evaluator = val_evaluator
 
 default_hooks = dict(checkpoint=dict(save_best='PCK', rule='greater'))
+
+# 2,400 iterations are 42 epochs of MPII's 58.
+param_scheduler = [
+    dict(type='LinearLR', begin=0, end=2400, start_factor=0.1, by_epoch=False),
+    dict(type='LinearLR', begin=42, end=200, start_factor=1.0, end_factor=0.0, by_epoch=True, convert_to_iter_based=True),
+]

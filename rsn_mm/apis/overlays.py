@@ -13,7 +13,7 @@ from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 
 # Scores are 0.5 where a heatmap is empty and 1.5 at a perfect peak.
-SCORE_THRESHOLD = 0.6
+SCORE_THRESHOLD = 0.55
 
 
 def draw_beside_truth(annotations: Path, images: Path, predictions: Path, out: Path, count: int) -> List[Path]:

@@ -1,23 +1,20 @@
 """Weights of another architecture are refused, not skipped."""
-import sys
 from typing import Any, Dict, List
 
 from torch import Tensor, nn
 
 
-def refuse_foreign_weights(module: nn.Module, state_dict: Dict[str, Tensor], prefix: str, local_metadata: dict,
-                           strict: bool, *unused: Any) -> None:
+def refuse_foreign_weights(module: nn.Module, state_dict: Dict[str, Tensor], prefix: str, *unused: Any) -> None:
     """Pre-hook of ``load_state_dict``: stop when weights do not fit, on every way into the model.
 
     MMEngine loads checkpoints leniently (``load_from``, ``init_model``, test): tensors that are missing or have another
     shape are reported in the log and stay at their random initial values, so that a test of the wrong checkpoint ends in
-    an AP of zero. This raises instead, unless the caller passes ``strict=False`` to PyTorch's own ``load_state_dict``.
+    an AP of zero. This raises instead. PyTorch does not tell hooks of ``strict=False``, so a part of a backbone or head is
+    loaded into that part: ``model.backbone.body.stem.load_state_dict(...)``.
 
     Raises:
         ValueError: naming how many tensors are missing or of another shape, with examples and remedy.
     """
-    if not strict or _lenient_load_state_dict():
-        return
     expected = module.state_dict()
     # Counters of batches came late to PyTorch: old checkpoints have none.
     own = {name: tensor for name, tensor in expected.items() if not name.endswith('num_batches_tracked')}
@@ -34,20 +31,6 @@ def refuse_foreign_weights(module: nn.Module, state_dict: Dict[str, Tensor], pre
         f'have no place here{_example(surplus)}. Use the config that the checkpoint was trained with (depth, num_stages, '
         'num_branches, stem_channels, out_channels and prm must agree). To start from its backbone alone, drop load_from '
         "and set model.backbone.init_cfg=dict(type='Pretrained', checkpoint=<file>, prefix='backbone.').")
-
-
-def _lenient_load_state_dict() -> bool:
-    """Whether PyTorch's own ``load_state_dict(strict=False)`` is under way.
-
-    It tells its modules and their hooks ``strict=True`` whatever its caller says, and MMEngine's lenient function does
-    the same: only the call itself tells the two apart.
-    """
-    frame = sys._getframe()
-    while frame is not None:
-        if frame.f_code is nn.Module.load_state_dict.__code__:
-            return not frame.f_locals['strict']
-        frame = frame.f_back
-    return False
 
 
 def _example(names: List[str]) -> str:

@@ -142,7 +142,7 @@ def keypoint_flags(joints: np.ndarray, reach: np.ndarray, number: int, ids: np.n
 
 def keypoint_reach(parts: Sequence[Part]) -> np.ndarray:
     """How far (17,) the surface around each keypoint may lie in front of it, in the parts' unit (statures)."""
-    radii = {name: 0.0 for name in KEYPOINT_NAMES}
+    radii = dict.fromkeys(KEYPOINT_NAMES, 0.0)
     for part in parts:
         for name in part.joints:
             radii[name] = max(radii[name], part.cone.start_radius, part.cone.end_radius)

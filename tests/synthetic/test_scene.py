@@ -67,7 +67,7 @@ def flags_of_standing_person(yaw, **angles):
     """Flags by name of one person who stands in the middle of an empty picture."""
     names = ('spine_lean', 'spine_bend', 'spine_twist', 'head_yaw', 'head_nod', 'head_tilt',
              *(f'{side}_{name}' for side in ('left', 'right') for name in (*ARM_ANGLES, *LEG_ANGLES)))
-    body = pose_body(BodyShape(), Pose({name: 0.0 for name in names} | angles, yaw, 0.0, 0.0, 'standing'))
+    body = pose_body(BodyShape(), Pose(dict.fromkeys(names, 0.0) | angles, yaw, 0.0, 0.0, 'standing'))
     outfit = sample_outfit(np.random.default_rng(0))._replace(hair_style='bald', bottom_style='trousers')
     parts = build_parts(BodyShape(), body, outfit)
     layer = draw_parts(place(parts, 300.0, np.array((200, 200))), 300.0, (400, 400), np.array((0, 0, 1), np.float32))
@@ -153,7 +153,7 @@ def test_left_and_right_are_the_persons_own(people):
 
 
 def test_enough_of_everybody_is_seen(people):
-    for picture, person in people:
+    for _, person in people:
         assert (person.keypoints[:, 2] > 0).sum() >= scene.LEAST_JOINTS
         assert person.area > 0.003 * WIDTH * HEIGHT
 

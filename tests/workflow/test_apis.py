@@ -7,9 +7,9 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmpose.apis import MMPoseInferencer, inference_topdown, init_model
 
 import rsn_mm  # noqa: F401  before mmpose.apis
-from mmpose.apis import MMPoseInferencer, inference_topdown, init_model
 from rsn_mm.registry import MODELS, VISUALIZERS
 from rsn_mm.synthetic import PeopleDataset
 

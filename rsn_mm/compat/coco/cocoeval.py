@@ -106,7 +106,7 @@ class COCOeval(PycocoCOCOeval):
             if p.iouType not in KEYPOINT_TYPES or (detection['keypoints'][:, 2] > 0).any():
                 self._dts[dt['image_id'], dt['category_id']].append(detection)
         if any(self.score_key not in dt for dt in dts):
-            warnings.warn(f"'{self.score_key}' not found, use 'score' instead.")
+            warnings.warn(f"'{self.score_key}' not found, use 'score' instead.", stacklevel=2)
 
     def _ground_truth(self, gt: Dict[str, Any], number: int) -> Dict[str, Any]:
         iou_type = self.params.iouType
