@@ -25,6 +25,12 @@ def seeded() -> None:
     np.random.seed(0)
 
 
+@pytest.fixture(autouse=True)
+def fresh_scope() -> None:
+    """Leave no default scope of one test to the next."""
+    DefaultScope._instance_dict.clear()
+
+
 @pytest.fixture
 def scope():
     """Call it to name the default scope for the rest of a test, as ``default_scope`` in a config does."""

@@ -1,9 +1,29 @@
-"""MMPose's default runtime in our scope. Naming the scope is all that a config of ours needs to find its types."""
-_base_ = 'mmpose::_base_/default_runtime.py'
+"""Runtime of every config. Naming the scope is all that a config of ours needs to find its types.
 
+Written out rather than inherited from MMPose's file: MMEngine marks what it inherits from another package with that package's
+scope, and then imports MMPose before the scope below has made that possible.
+"""
 default_scope = 'rsn_mm'
 
-# All inputs have one size: let cuDNN choose its kernels by trial.
-env_cfg = dict(cudnn_benchmark=True)
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(type='CheckpointHook', interval=10, max_keep_ckpts=3),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    visualization=dict(type='PoseVisualizationHook', enable=False))
+# Running statistics of the processes are averaged before a checkpoint is written.
+custom_hooks = [dict(type='SyncBuffersHook')]
 
-default_hooks = dict(checkpoint=dict(interval=10, max_keep_ckpts=3))
+# All inputs have one size: cuDNN may choose its kernels by trial.
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'))
+
+visualizer = dict(type='PoseLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer')
+
+log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True, num_digits=6)
+log_level = 'INFO'
+load_from = None
+resume = False

@@ -1,7 +1,9 @@
 """The paper's recipe (section 4.1): Adam, 8 GPUs x 48 images, 200 epochs, from 5e-4 linearly to 0, weight decay 1e-5."""
 _base_ = 'default_runtime.py'
 
-train_cfg = dict(max_epochs=200, val_interval=10)
+train_cfg = dict(by_epoch=True, max_epochs=200, val_interval=10)
+val_cfg = dict()
+test_cfg = dict()
 
 optim_wrapper = dict(optimizer=dict(type='Adam', lr=5e-4, weight_decay=1e-5))
 

@@ -202,8 +202,8 @@ class MultiStageHead(BaseHead):
 
     def _build_losses(self, loss: Union[dict, List[dict], None]) -> nn.ModuleList:
         if loss is None:
-            plain = dict(type='KeypointMSELoss', use_target_weight=self.visibility_rule == 'mmpose', loss_weight=0.25)
-            hardest = dict(type='KeypointOHKMMSELoss', use_target_weight=True, topk=min(8, self.out_channels))
+            plain = dict(type='mmpose.KeypointMSELoss', use_target_weight=self.visibility_rule == 'mmpose', loss_weight=0.25)
+            hardest = dict(type='mmpose.KeypointOHKMMSELoss', use_target_weight=True, topk=min(8, self.out_channels))
             loss = ([plain] * (self.num_units - 1) + [hardest]) * self.num_stages
         elif isinstance(loss, dict):
             loss = [loss] * (self.num_stages * self.num_units)

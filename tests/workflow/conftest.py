@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
 
 from rsn_mm.synthetic import PeopleDataset, make_people
 
@@ -34,9 +33,3 @@ def tiny_config(people: PeopleDataset, tmp_path: Path, monkeypatch: pytest.Monke
     })
     config.train_dataloader.dataset.pipeline[5].encoder = config.codecs[-2:]
     return config
-
-
-@pytest.fixture(autouse=True)
-def fresh_scope() -> None:
-    """Leave no default scope of one run to the next."""
-    DefaultScope._instance_dict.clear()

@@ -72,6 +72,7 @@ train_dataloader = dict(batch_size=8, num_workers=1, dataset=train)
 val_dataloader = dict(num_workers=1, dataset=val)
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=people + 'annotations/person_keypoints_val.json')
+test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(interval=1))
 """
 
