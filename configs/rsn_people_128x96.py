@@ -18,11 +18,11 @@ model = dict(
     backbone=dict(num_blocks=[1, 1, 1, 1], stem_channels=32, unit_channels=64),
     head=dict(in_channels=64, decoder=codecs[-1]))
 
-train_cfg = dict(max_epochs=20, val_interval=20)
+train_cfg = dict(max_epochs=24, val_interval=24)
 optim_wrapper = dict(optimizer=dict(lr=1e-2))
 param_scheduler = [
     dict(type='LinearLR', begin=0, end=60, start_factor=0.1, by_epoch=False),
-    dict(type='LinearLR', begin=0, end=20, start_factor=1.0, end_factor=0.0, by_epoch=True, convert_to_iter_based=True),
+    dict(type='LinearLR', begin=0, end=24, start_factor=1.0, end_factor=0.0, by_epoch=True, convert_to_iter_based=True),
 ]
 randomness = dict(seed=0)
 

@@ -95,16 +95,16 @@ class TestForeignCheckpoint:
         torch.testing.assert_close({name: target.state_dict()[name] for name in state}, state)
 
 
-class TestLenientLoading:
+class TestPartsOfAModel:
 
     def test_strict_false_of_pytorch_is_no_way_around(self, make_estimator):
         """PyTorch does not tell hooks of it, and half a network is no network."""
-        source, target = make_estimator(depth=18), make_estimator(num_branches=3)
+        source, target = make_estimator(), make_estimator(dict(num_branches=3))
         with pytest.raises(ValueError, match='does not fit this RSN'):
             target.load_state_dict(source.state_dict(), strict=False)
 
     def test_a_part_is_loaded_into_that_part(self, make_estimator):
-        source, target = make_estimator(num_branches=3), make_estimator(num_branches=4)
+        source, target = make_estimator(dict(num_branches=3)), make_estimator()
         target.backbone.body.stem.load_state_dict(source.backbone.body.stem.state_dict())
         assert torch.equal(target.backbone.body.stem[0].conv.weight, source.backbone.body.stem[0].conv.weight)
 
