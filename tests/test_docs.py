@@ -1,0 +1,66 @@
+"""What README and docs say is true: files exist, numbers are those of the model index, snippets run."""
+import doctest
+import re
+from pathlib import Path
+from typing import List, Tuple
+
+import pytest
+import yaml
+from mmengine.config import Config
+
+import rsn_mm.models.backbones
+from rsn_mm.registry import MODELS
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / 'README.md', ROOT / 'CHANGELOG.md', *sorted((ROOT / 'docs').glob('*.md'))]
+README = (ROOT / 'README.md').read_text()
+INDEX = {model['Name']: model for model in yaml.safe_load((ROOT / 'model-index.yml').read_text())['Models']}
+
+
+def snippets(language: str) -> List[str]:
+    return re.findall(rf'```{language}\n(.*?)```', README, flags=re.DOTALL)
+
+
+def config_rows() -> List[Tuple[str, str, str]]:
+    return re.findall(r'^\| `(\w+)\.py` \| .* \| ([\d.]+) M \| ([\d.]+) G \|$', README, flags=re.MULTILINE)
+
+
+def test_doctests() -> None:
+    assert doctest.testmod(rsn_mm.models.backbones).attempted > 0
+    assert doctest.testmod(rsn_mm.models.backbones).failed == 0
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    targets = re.findall(r'\]\((?!https?:)([^)#]+)', page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_configs_that_are_named_exist(page: Path) -> None:
+    named = re.findall(r'configs/(\w+\.py)', page.read_text())
+    assert [name for name in named if not (ROOT / 'configs' / name).is_file()] == []
+
+
+def test_the_config_table_shows_the_numbers_of_the_model_index() -> None:
+    rows = config_rows()
+    assert len(rows) >= 12
+    for name, parameters, macs in rows:
+        metadata = INDEX[name]['Metadata']
+        assert float(parameters) == pytest.approx(metadata['Parameters (M)'], abs=0.0051), name
+        assert float(macs) == pytest.approx(metadata['MACs (G)'], abs=0.0051), name
+
+
+def test_python_snippets_compile() -> None:
+    python = snippets('python')
+    assert len(python) >= 3
+    for snippet in python:
+        compile(snippet, 'README.md', 'exec')
+
+
+def test_the_encoder_snippet_builds(tmp_path: Path) -> None:
+    snippet = next(s for s in snippets('python') if 'RSNEncoder' in s)
+    (tmp_path / 'own.py').write_text(snippet)
+    config = Config.fromfile(tmp_path / 'own.py')
+    config.model.backbone.num_blocks = [1, 1, 1, 1]  # the full depth only takes longer
+    assert type(MODELS.build(config.model).backbone).__name__ == 'RSNEncoder'
