@@ -13,6 +13,8 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 
+from ..checkpoints.safetensors_file import is_safetensors, read_safetensors
+
 TRUST = 'RSN_MM_TRUST_CHECKPOINTS'
 _STATISTICS = ('min', 'max', 'mean', 'current')
 
@@ -26,14 +28,15 @@ def install() -> None:
     mmengine_checkpoint.load_url = _load_url
 
 
-def load_from_local(filename: str, map_location: Any = None) -> dict:
+def load_from_local(filename: str, map_location: Any = None, trust: bool = False) -> dict:
     """Load a checkpoint file without running code that it may hold.
 
     MMEngine's log takes the name of the loader apart, hence this one's name.
 
     Args:
-        filename (str): Path of the file.
+        filename (str): Path of the file. One that ends in ``.safetensors`` is read as such.
         map_location: As in :func:`torch.load`.
+        trust (bool): Run code that it may hold, as with ``RSN_MM_TRUST_CHECKPOINTS=1``. Defaults to False.
 
     Returns:
         dict: The checkpoint.
@@ -45,13 +48,16 @@ def load_from_local(filename: str, map_location: Any = None) -> dict:
     filename = os.path.expanduser(filename)
     if not os.path.isfile(filename):
         raise FileNotFoundError(f'The checkpoint {filename!r} does not exist. Give the path of a .pth file, or a URL.')
-    trusted = os.environ.get(TRUST) == '1'
+    if is_safetensors(filename):
+        return read_safetensors(filename, map_location)
+    trusted = trust or os.environ.get(TRUST) == '1'
     try:
         with torch.serialization.safe_globals(_allowed()):
             return torch.load(filename, map_location=map_location, weights_only=not trusted)
     except pickle.UnpicklingError as error:
         raise ValueError(f'The checkpoint {filename!r} is refused: it holds more than tensors and plain types, and loading '
-                         f'it could run code. If you trust its origin, set {TRUST}=1. ({_first_line(error)})') from error
+                         f'it could run code. If you trust its origin, set {TRUST}=1 (or --trust, where a tool has it). '
+                         f'({_first_line(error)})') from error
     except (RuntimeError, EOFError) as error:
         raise ValueError(f'{filename!r} is not a whole checkpoint: it may be cut short, or another kind of file. Copy or '
                          f'train it again. ({_first_line(error)})') from error

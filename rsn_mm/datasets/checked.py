@@ -1,6 +1,6 @@
 """MMPose's data sets under their own names, refusing missing files and empty lists with a remedy."""
 import os
-from typing import List
+from typing import List, Tuple
 
 from mmpose.datasets import datasets as mmpose_datasets
 
@@ -46,4 +46,16 @@ class CrowdPoseDataset(CheckedFiles, mmpose_datasets.CrowdPoseDataset):
 
 @DATASETS.register_module()
 class MpiiDataset(CheckedFiles, mmpose_datasets.MpiiDataset):
-    """MMPose's ``MpiiDataset`` with :class:`CheckedFiles`."""
+    """MMPose's ``MpiiDataset`` with :class:`CheckedFiles`, and training joints that count from 0.
+
+    MPII's annotations count pixels from 1. MMPose makes boxes count from 0 but not joints, and ``MpiiPCKAccuracy`` adds 1 to
+    predictions: a model trained on such joints would be 1 px off on each axis. The authors subtract 1 as well. In test mode
+    joints stay as they are, for the metric.
+    """
+
+    def _load_annotations(self) -> Tuple[List[dict], List[dict]]:
+        instances, images = super()._load_annotations()
+        if not self.test_mode:
+            for instance in instances:
+                instance['keypoints'] = instance['keypoints'] - 1
+        return instances, images

@@ -3,5 +3,9 @@ from .backbones import RSN, RSNEncoder
 from .blocks import ResidualStepsBlock
 from .heads import MultiStageHead
 from .prm import HeatmapRefineMachine, PoseRefineMachine
+from .rival_blocks import DenseNetBlock, Res2NetBlock, ResNetBlock
 
-__all__ = ['RSN', 'RSNEncoder', 'ResidualStepsBlock', 'MultiStageHead', 'PoseRefineMachine', 'HeatmapRefineMachine']
+__all__ = [
+    'RSN', 'RSNEncoder', 'ResidualStepsBlock', 'ResNetBlock', 'Res2NetBlock', 'DenseNetBlock', 'MultiStageHead',
+    'PoseRefineMachine', 'HeatmapRefineMachine'
+]

@@ -1,6 +1,6 @@
 """The registered backbones: RSN (multi-stage, for :class:`MultiStageHead`) and RSNEncoder (in ResNet's place)."""
 from functools import partial
-from typing import List, Optional, Sequence, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Type, Union
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -10,9 +10,18 @@ from ..registry import MODELS
 from .blocks import ResidualStepsBlock, default_branch_width, matched_branch_width
 from .loading import refuse_foreign_weights
 from .multi_stage import BlockFactory, BodySpec, DownPath, MultiStageBody, Stem
+from .rival_blocks import DenseNetBlock, Res2NetBlock, ResNetBlock, RivalBlock
 
 # Blocks in each level, shallow to deep. 50 and 101 as in ResNet; 18 with the same block, not the basic one.
 NUM_BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+
+# The constituent units that the body can be built of.
+BLOCKS: Dict[str, Union[Type[ResidualStepsBlock], Type[RivalBlock]]] = {
+    'rsb': ResidualStepsBlock,
+    'resnet': ResNetBlock,
+    'res2net': Res2NetBlock,
+    'densenet': DenseNetBlock,
+}
 
 INIT_CFG = (
     dict(type='Kaiming', layer='Conv2d'),
@@ -37,10 +46,13 @@ class RSN(_RSNBase):
         num_stages (int): Stages in the cascade (4 in "4xRSN-50"). Defaults to 1.
         num_blocks (Sequence[int], optional): Blocks in each level, in place of ``depth``. Its length is the number of
             levels, and so of units a stage (at least 2).
-        num_branches (int): Branches of a block, 2 to 6. Defaults to 4.
+        block (str): Constituent unit: 'rsb', the paper's own, or a rival in the same body: 'resnet' (which makes this
+            MSPN), 'res2net' or 'densenet'. See :mod:`rsn_mm.models.rival_blocks`. Defaults to 'rsb'.
+        num_branches (int): Branches of a block, 2 to 6. For 'rsb' alone, as ``match_capacity`` and ``grouped_entry``.
+            Defaults to 4.
         stem_channels (int): Channels after the stem; level l has ``stem_channels * 2**l * expansion``. Defaults to 64.
         unit_channels (int): Channels of the units, which are the output. Defaults to 256.
-        expansion (int): 1 as in the released RSN-18 and -50, 4 for bottleneck-like levels. Defaults to 1.
+        expansion (int): 1 as in the released RSN-18, 4 for bottleneck-like levels as in MSPN. Defaults to 1.
         match_capacity (bool): Choose the branch width so that a block has as many weights as the default one with four
             branches (paper Table 4), instead of ``in_channels * 26 // 64``. Defaults to False.
         grouped_entry (bool): See :class:`ResidualStepsBlock`. Defaults to False.
@@ -70,6 +82,7 @@ class RSN(_RSNBase):
                  depth: int = 18,
                  num_stages: int = 1,
                  num_blocks: Optional[Sequence[int]] = None,
+                 block: str = 'rsb',
                  num_branches: int = 4,
                  stem_channels: int = 64,
                  unit_channels: int = 256,
@@ -89,7 +102,7 @@ class RSN(_RSNBase):
         self.num_stages = num_stages
         self.num_units = len(num_blocks)
         self.body = MultiStageBody(
-            _block_factory(num_branches, match_capacity, grouped_entry, with_cp, norm_cfg),
+            _block_factory(block, expansion, num_branches, match_capacity, grouped_entry, with_cp, norm_cfg),
             BodySpec(num_stages, num_blocks, stem_channels, _level_channels(stem_channels, expansion, len(num_blocks)),
                      unit_channels), norm_cfg)
 
@@ -107,9 +120,9 @@ class RSNEncoder(_RSNBase):
             them are not built. Defaults to ``(3, )``.
         frozen_stages (int): Freeze the stem (0) and levels up to this number (1 to 4). -1 freezes nothing. Defaults to -1.
         norm_eval (bool): Keep batch norms in eval mode while training. Defaults to False.
-        num_blocks, num_branches, stem_channels, expansion, match_capacity, grouped_entry, with_cp, norm_cfg, init_cfg:
-            See :class:`RSN`. With the defaults the levels have 64, 128, 256 and 512 channels: that is the ``in_channels``
-            of the neck or head that follows.
+        num_blocks, block, num_branches, stem_channels, expansion, match_capacity, grouped_entry, with_cp, norm_cfg,
+            init_cfg: See :class:`RSN`. With the defaults the levels have 64, 128, 256 and 512 channels: that is the
+            ``in_channels`` of the neck or head that follows.
 
     Shape:
         - Input: (B, 3, H, W), normalised image.
@@ -126,6 +139,7 @@ class RSNEncoder(_RSNBase):
                  frozen_stages: int = -1,
                  norm_eval: bool = False,
                  num_blocks: Optional[Sequence[int]] = None,
+                 block: str = 'rsb',
                  num_branches: int = 4,
                  stem_channels: int = 64,
                  expansion: int = 1,
@@ -144,8 +158,8 @@ class RSNEncoder(_RSNBase):
         num_levels = max(out_indices) + 1
         self.stem = Stem(stem_channels, norm_cfg)
         self.down = DownPath(
-            _block_factory(num_branches, match_capacity, grouped_entry, with_cp, norm_cfg), num_blocks[:num_levels],
-            stem_channels, _level_channels(stem_channels, expansion, num_levels))
+            _block_factory(block, expansion, num_branches, match_capacity, grouped_entry, with_cp, norm_cfg),
+            num_blocks[:num_levels], stem_channels, _level_channels(stem_channels, expansion, num_levels))
         self._freeze()
 
     def forward(self, x: Tensor) -> Tuple[Tensor, ...]:
@@ -167,17 +181,23 @@ class RSNEncoder(_RSNBase):
             module.requires_grad_(False)
 
 
-def _block_factory(num_branches: int, match_capacity: bool, grouped_entry: bool, with_cp: bool,
-                   norm_cfg: dict) -> BlockFactory:
+def _block_factory(block: str, expansion: int, num_branches: int, match_capacity: bool, grouped_entry: bool,
+                   with_cp: bool, norm_cfg: dict) -> BlockFactory:
+    _check_block(block, num_branches=(num_branches, 4), match_capacity=(match_capacity, False),
+                 grouped_entry=(grouped_entry, False))
+    kind = partial(BLOCKS[block], with_cp=with_cp, norm_cfg=norm_cfg)
 
-    def make_block(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    def make_rsb(in_channels: int, out_channels: int, stride: int) -> nn.Module:
         width = (matched_branch_width(in_channels, out_channels, num_branches)
                  if match_capacity else default_branch_width(in_channels))
-        return block(in_channels, out_channels, stride=stride, branch_width=width)
+        return kind(in_channels, out_channels, stride=stride, branch_width=width, num_branches=num_branches,
+                    grouped_entry=grouped_entry)
 
-    block = partial(ResidualStepsBlock, num_branches=num_branches, grouped_entry=grouped_entry, with_cp=with_cp,
-                    norm_cfg=norm_cfg)
-    return make_block
+    def make_rival(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+        width = BLOCKS[block].default_width(in_channels, out_channels, expansion)
+        return kind(in_channels, out_channels, stride=stride, width=width)
+
+    return make_rsb if block == 'rsb' else make_rival
 
 
 def _level_channels(stem_channels: int, expansion: int, num_levels: int) -> Tuple[int, ...]:
@@ -194,6 +214,16 @@ def _num_blocks(depth: int, num_blocks: Optional[Sequence[int]]) -> Tuple[int, .
         raise ValueError(f'num_blocks={num_blocks!r} must list at least one block for every level, for example '
                          '[2, 2, 2, 2].')
     return tuple(num_blocks)
+
+
+def _check_block(block: str, **rsb_arguments: Tuple[object, object]) -> None:
+    """``rsb_arguments``: by name, what was given and the default."""
+    if block not in BLOCKS:
+        raise ValueError(f'block={block!r} is not a constituent unit: give one of {sorted(BLOCKS)}.')
+    given = [f'{name}={value!r}' for name, (value, default) in rsb_arguments.items() if value != default]
+    if given and block != 'rsb':
+        raise ValueError(f"block={block!r} has no use for {', '.join(given)}: only the residual steps block, "
+                         "block='rsb', knows these arguments. Leave them out.")
 
 
 def _check_positive(**arguments: int) -> None:

@@ -1,7 +1,9 @@
-"""Weights of another architecture are refused, not skipped."""
+"""Weights of MMPose's RSN are understood; those of another architecture are refused, not skipped."""
 from typing import Any, Dict, List
 
 from torch import Tensor, nn
+
+from ..checkpoints.loading import adopt_mmpose_names, keep_way_down
 
 
 def refuse_foreign_weights(module: nn.Module, state_dict: Dict[str, Tensor], prefix: str, *unused: Any) -> None:
@@ -12,9 +14,15 @@ def refuse_foreign_weights(module: nn.Module, state_dict: Dict[str, Tensor], pre
     an AP of zero. This raises instead. PyTorch does not tell hooks of ``strict=False``, so a part of a backbone or head is
     loaded into that part: ``model.backbone.body.stem.load_state_dict(...)``.
 
+    Before that, names of stock MMPose (RSN, MSPN, MSPNHead) become ours in ``state_dict``, and an encoder takes its part
+    of a whole RSN: the stem and the way down of the first stage.
+
     Raises:
         ValueError: naming how many tensors are missing or of another shape, with examples and remedy.
     """
+    adopt_mmpose_names(state_dict, prefix, getattr(module, 'num_units', None))
+    if hasattr(module, 'down'):
+        keep_way_down(state_dict, prefix, len(module.down.levels))
     expected = module.state_dict()
     # Counters of batches came late to PyTorch: old checkpoints have none.
     own = {name: tensor for name, tensor in expected.items() if not name.endswith('num_batches_tracked')}
@@ -30,7 +38,8 @@ def refuse_foreign_weights(module: nn.Module, state_dict: Dict[str, Tensor], pre
         f'{_example(missing)}, {len(reshaped)} have another shape{_example(shapes)}, and {len(surplus)} of the checkpoint '
         f'have no place here{_example(surplus)}. Use the config that the checkpoint was trained with (depth, num_stages, '
         'num_branches, stem_channels, out_channels and prm must agree). To start from its backbone alone, drop load_from '
-        "and set model.backbone.init_cfg=dict(type='Pretrained', checkpoint=<file>, prefix='backbone.').")
+        "and set model.backbone.init_cfg=dict(type='Pretrained', checkpoint=<file>, prefix='backbone.'). Files of the "
+        'authors\' code are converted first: tools/convert_checkpoint.py.')
 
 
 def _example(names: List[str]) -> str:

@@ -79,3 +79,15 @@ class TestEmpty:
     def test_mpii(self, tmp_path, mpii_file):
         with pytest.raises(ValueError, match='MpiiDataset finds no person'):
             MpiiDataset(ann_file=mpii_file(tmp_path / 'a.json', num_people=0), pipeline=[])
+
+
+class TestMpiiCountsFromZero:
+    """The file counts pixels from 1; the metric adds 1 to predictions and compares with the file."""
+
+    def test_in_training(self, tmp_path, mpii_file):
+        person = MpiiDataset(ann_file=mpii_file(tmp_path / 'a.json'), pipeline=[])[0]
+        np.testing.assert_array_equal(person['keypoints'][0], [[29. + i, 39.] for i in range(16)])
+
+    def test_not_in_test_mode(self, tmp_path, mpii_file):
+        person = MpiiDataset(ann_file=mpii_file(tmp_path / 'a.json'), test_mode=True, pipeline=[])[0]
+        np.testing.assert_array_equal(person['keypoints'][0], [[30. + i, 40.] for i in range(16)])

@@ -182,6 +182,7 @@ class TestArguments:
         depth=dict(depth=50, num_blocks=None),
         num_stages=dict(num_stages=2),
         num_blocks=dict(num_blocks=[2, 2]),
+        block=dict(block='resnet'),
         num_branches=dict(num_branches=3),
         stem_channels=dict(stem_channels=16),
         unit_channels=dict(unit_channels=16),

@@ -1,0 +1,22 @@
+"""RSN-18 with DARK: unbiased Gaussians as targets and a Taylor step on the blurred heatmap to decode, crops as before.
+
+UDP and DARK together are ``rsn18_udp_coco_256x192.py``: MMPose's ``UDPHeatmap`` decodes by DARK.
+"""
+_base_ = 'rsn18_coco_256x192.py'
+
+codec = dict(type='MSRAHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2, unbiased=True)
+
+model = dict(head=dict(decoder=dict(_delete_=True, **codec)))
+
+train_pipeline = [
+    dict(type='rsn_mm.LoadImage'),
+    dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
+    dict(type='RandomFlip', direction='horizontal'),
+    dict(type='RandomHalfBody', min_total_keypoints=4, prob=0.3),
+    dict(type='RandomBBoxTransform', shift_prob=0.0, scale_factor=(0.7, 1.35), rotate_factor=45.0, rotate_prob=0.5),
+    dict(type='TopdownAffine', input_size=codec['input_size']),
+    dict(type='GenerateTarget', encoder=codec),
+    dict(type='rsn_mm.LoadVisibility'),
+    dict(type='PackPoseInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -1,0 +1,110 @@
+"""The paper's tables next to what is counted and measured here."""
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Sequence
+
+from mmengine.config import Config
+
+from ..models.blocks import ResidualStepsBlock
+from ..models.rival_blocks import Res2NetBlock, ResNetBlock
+from . import paper
+from .complexity import Complexity, build_on_meta, count_complexity, input_size_of
+from .logs import Measured, find_results
+from .receptive_fields import Fields, UnconnectedStepsBlock, receptive_fields, step_receptive_fields
+
+OURS = 'ours'  # in a row's ``config_state``
+NO_CONFIG = 'no config'
+OTHERS = 'not of this network'
+ENSEMBLE = 'ensemble'
+
+
+class ComparedRow(NamedTuple):
+    """A row of the paper with what is known of it here.
+
+    paper: the row as printed. config_state: ``'ours'`` (a config exists), ``'no config'``, ``'ensemble'``, or
+    ``'not of this network'``.
+    complexity: with all units' heads, as in training. predicting: with the last unit's head alone. measured: of a log.
+    """
+    paper: paper.Row
+    config_state: str
+    complexity: Optional[Complexity]
+    predicting: Optional[Complexity]
+    measured: Optional[Measured]
+
+
+class ComparedFields(NamedTuple):
+    """Receptive fields: those printed, and those of the built block. name: of the block, or of one of its branches."""
+    table: int
+    name: str
+    printed: List[Fields]
+    built: List[Fields]
+
+
+def compare_rows(tables: Sequence[int], configs: Path, logs: Optional[Path] = None) -> List[ComparedRow]:
+    """Build the config of every row and look for its results.
+
+    Args:
+        tables (Sequence[int]): Numbers out of 3, 4, 5, 6, 8.
+        configs (Path): Folder of the configs.
+        logs (Path, optional): Folder with work folders of runs.
+
+    Returns:
+        list[ComparedRow]: In the paper's order.
+
+    Raises:
+        FileNotFoundError: if one of the folders does not exist.
+    """
+    if not configs.is_dir():
+        raise FileNotFoundError(f'configs={str(configs)!r} is not a folder: name the one that holds rsn18_coco_256x192.py.')
+    results = {
+        metric: find_results(logs, *metric) if logs is not None else {}
+        for metric in {paper.METRICS[table] for table in tables if table in paper.METRICS}
+    }
+    counted: Dict[str, Sequence[Complexity]] = {}
+    rows = []
+    for row in paper.ROWS:
+        if row.table in tables:
+            measured = results[paper.METRICS[row.table]].get(row.config)
+            rows.append(_compare(row, configs, counted, measured))
+    return rows
+
+
+def _compare(row: paper.Row, configs: Path, counted: Dict[str, Sequence[Complexity]],
+             measured: Optional[Measured]) -> ComparedRow:
+    if row.config is None:
+        ours = row.remark == 'ensemble' and 'RSN' in row.name
+        return ComparedRow(row, ENSEMBLE if ours else OTHERS, None, None, None)
+    file = configs / f'{row.config}.py'
+    if not file.is_file():
+        return ComparedRow(row, NO_CONFIG, None, None, measured)
+    if row.config not in counted:
+        cfg = Config.fromfile(file)
+        model = build_on_meta(cfg)
+        counted[row.config] = [count_complexity(model, input_size_of(cfg), prediction) for prediction in (False, True)]
+    return ComparedRow(row, OURS, *counted[row.config], measured)
+
+
+def compare_fields(tables: Sequence[int]) -> List[ComparedFields]:
+    """Tables 1 and 2 as printed, and from gradients of blocks that are built for it (a few channels suffice).
+
+    Args:
+        tables (Sequence[int]): 1, 2 or both.
+
+    Returns:
+        list[ComparedFields]: One entry a branch for Table 1, one a block for Table 2.
+    """
+    rows = []
+    if 1 in tables:
+        steps = step_receptive_fields(ResidualStepsBlock(8, 8, branch_width=1))
+        for branch in range(1, 5):
+            keys = [(branch, step) for step in range(1, branch + 1)]
+            rows.append(ComparedFields(1, f'i = {branch}', [paper.TABLE_1[key] for key in keys],
+                                       [steps[key] for key in keys]))
+    if 2 in tables:
+        blocks = {
+            'ResNet': ResNetBlock(8, 8, width=4),
+            'OSNet': UnconnectedStepsBlock(8, 8, branch_width=1),
+            'Res2Net': Res2NetBlock(8, 8, width=1),
+            'RSN': ResidualStepsBlock(8, 8, branch_width=1),
+        }
+        rows += [ComparedFields(2, name, paper.TABLE_2[name], receptive_fields(block)) for name, block in blocks.items()]
+    return rows

@@ -1,0 +1,57 @@
+"""``mim download rsn_mm`` finds configs and the address of MMPose's weights; nothing is downloaded here."""
+from pathlib import Path
+
+import pytest
+import yaml
+
+import rsn_mm  # noqa: F401  makes the stack importable
+
+ROOT = Path(__file__).parents[2]
+MODELS = {model['Name']: model for model in yaml.safe_load((ROOT / 'model-index.yml').read_text())['Models']}
+# Our configs that MMPose has weights for, and MMPose's names of them.
+WITH_WEIGHTS = {'rsn18_coco_256x192': 'rsn18', 'rsn50_coco_256x192': 'rsn50', '2xrsn50_coco_256x192': '2xrsn50',
+                '3xrsn50_coco_256x192': '3xrsn50', 'resnet50_coco_256x192': 'mspn50', '4xresnet50_coco_256x192': '4xmspn50'}
+
+
+@pytest.fixture
+def mim_download(tmp_path, monkeypatch):
+    """mim's own command on this checkout; downloading is replaced by noting down the address."""
+    search = pytest.importorskip('mim.commands.search')
+    module = pytest.importorskip('mim.commands.download')
+    for imported in (search, module):
+        monkeypatch.setattr(imported, 'is_installed', lambda package: True)
+        monkeypatch.setattr(imported, 'get_installed_path', lambda package: str(ROOT / 'rsn_mm'))
+    monkeypatch.setattr(module, 'module_full_name', lambda package: package)
+    addresses = []
+    monkeypatch.setattr(module, 'download_from_file', lambda url, path, **kwargs: addresses.append(url))
+
+    def run(name):
+        module.download('rsn_mm', [name], str(tmp_path))
+        return addresses, tmp_path / f'{name}.py'
+
+    return run
+
+
+@pytest.mark.parametrize('name', WITH_WEIGHTS)
+def test_mim_finds_config_and_weights(mim_download, name):
+    addresses, config = mim_download(name)
+    assert addresses == [MODELS[name]['Weights']]
+    assert 'MultiStageHead' in config.read_text()
+
+
+@pytest.mark.parametrize('name', WITH_WEIGHTS)
+def test_addresses_and_results_are_those_that_mmpose_prints(name):
+    family = 'mspn' if 'mspn' in WITH_WEIGHTS[name] else 'rsn'
+    mmpose = pytest.importorskip('mmpose')
+    folder = Path(mmpose.__file__).parent / '.mim/configs/body_2d_keypoint/topdown_heatmap/coco'
+    theirs, = [model for model in yaml.safe_load((folder / f'{family}_coco.yml').read_text())['Models']
+               if model['Name'].startswith(f'td-hm_{WITH_WEIGHTS[name]}_')]
+    ours = MODELS[name]
+    assert ours['Weights'] == theirs['Weights']
+    assert ours['Metadata']['Weights Result'].startswith(f'{theirs["Results"][0]["Metrics"]["AP"] * 100:.1f} AP on val2017')
+
+
+def test_weights_are_called_mmposes_and_no_result_is_ours():
+    assert {name for name, model in MODELS.items() if 'Weights' in model} == set(WITH_WEIGHTS)
+    assert all('MMPose' in MODELS[name]['Metadata']['Weights From'] for name in WITH_WEIGHTS)
+    assert not any('Results' in model for model in MODELS.values())
