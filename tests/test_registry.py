@@ -17,7 +17,7 @@ from rsn_mm import registry
 OURS = {
     'MODELS': ['RSN', 'RSNEncoder', 'MultiStageHead'],
     'KEYPOINT_CODECS': ['QuarterOffsetHeatmap'],
-    'TRANSFORMS': ['LoadImage', 'LoadVisibility'],
+    'TRANSFORMS': ['LoadImage', 'LoadVisibility', 'RandomBoxExtension', 'RandomHalfBodyBox', 'UniformBBoxTransform'],
     'DATASETS': ['CocoDataset', 'CrowdPoseDataset', 'MpiiDataset'],
 }
 MODULES = {name: getattr(rsn_mm, folder) for name, folder in
