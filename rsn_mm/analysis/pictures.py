@@ -1,7 +1,6 @@
 """Pictures after Figures 5, 6 and 7 of the paper, as PNG files."""
 import io
 import math
-import os
 from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
 
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import nn
 
+from ..files import whole_or_not
 from .inspection import Inspection
 from .weights import LevelWeights, level_weights, utilisation
 
@@ -41,9 +41,8 @@ def analyze(model: nn.Module, inspections: Dict[str, Inspection], out: Path, sco
     pictures = {out / f'{name}.png': _png(figure) for name, figure in figures.items()}
     out.mkdir(parents=True, exist_ok=True)
     for path, content in pictures.items():
-        unfinished = path.with_name(f'{path.name}.unfinished')
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
+        with whole_or_not(path) as unfinished:
+            unfinished.write_bytes(content)
     return list(pictures)
 
 

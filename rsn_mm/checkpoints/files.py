@@ -5,6 +5,7 @@ from typing import Any, Dict, Tuple
 import torch
 from torch import Tensor
 
+from ..files import whole_or_not
 from .convert import AUTO, convention_of, convert, unwrapped
 from .layer_names import OURS
 from .safetensors_file import SUFFIX, is_safetensors, write_safetensors
@@ -67,22 +68,18 @@ def read_weights(path: str, trust: bool = False) -> Tuple[Dict[str, Tensor], dic
 
 def write_weights(path: str, state: Dict[str, Tensor], meta: dict) -> None:
     """Write a checkpoint that MMEngine loads, beside its place first, so that no half of a file is ever found there."""
-    folder, name = os.path.split(os.path.abspath(path))
-    beside = os.path.join(folder, f'.{name}.{os.getpid()}.part')
     try:
-        if is_safetensors(path):
-            write_safetensors(beside, state, meta)
-        else:
-            # Views would bring along the whole tensors that they look at.
-            torch.save(dict(meta=meta, state_dict={name: tensor.clone() for name, tensor in state.items()}), beside)
-        os.replace(beside, path)
+        with whole_or_not(path) as unfinished:
+            if is_safetensors(path):
+                write_safetensors(str(unfinished), state, meta)
+            else:
+                # Views would bring along the whole tensors that they look at.
+                alone = {name: tensor.clone() for name, tensor in state.items()}
+                torch.save(dict(meta=meta, state_dict=alone), str(unfinished))
     except (OSError, RuntimeError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise OSError(f'{path!r} cannot be written: {reason}. Give a place that can be written to, with '
                       'room enough.') from error
-    finally:
-        if os.path.exists(beside):
-            os.remove(beside)
 
 
 def _check_target(source_path: str, target_path: str) -> None:

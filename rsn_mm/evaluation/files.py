@@ -1,8 +1,9 @@
-"""Files that are there whole or not at all."""
-import os
+"""Result files: there whole or not at all."""
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Iterator, Union
+
+from ..files import whole_or_not
 
 
 @contextmanager
@@ -17,10 +18,5 @@ def replacing(path: Union[str, Path]) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        with open(temporary, 'wb') as file:
-            yield file
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_or_not(path) as unfinished, open(unfinished, 'wb') as file:
+        yield file

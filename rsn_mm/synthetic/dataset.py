@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from rsn_mm.files import whole_or_not
 from rsn_mm.synthetic.scene import OUTSIDE, Person, make_picture
 from rsn_mm.synthetic.skeleton import KEYPOINT_NAMES, SKELETON
 
@@ -213,10 +214,8 @@ def _to_coco(pictures: List[Dict[str, Any]], arguments: Dict[str, Any], split: s
 
 
 def _write_json(path: Path, content: Dict[str, Any]) -> None:
-    """Write under another name first, so that the file is either whole or not there."""
-    unfinished = path.with_name(f'{path.name}.{os.getpid()}.part')
-    unfinished.write_text(json.dumps(content), encoding='utf-8')
-    os.replace(unfinished, path)
+    with whole_or_not(path) as unfinished:
+        unfinished.write_text(json.dumps(content), encoding='utf-8')
 
 
 def _with_progress(results: Iterator[Dict[str, Any]], total: int, progress: bool) -> Iterator[Dict[str, Any]]:
