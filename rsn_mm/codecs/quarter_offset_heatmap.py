@@ -1,16 +1,15 @@
 """The paper's codec: Gaussian targets, and a quarter of a pixel from the highest response towards the second highest."""
 from typing import List, Optional, Tuple, Union
 
-import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mmpose.codecs.base import BaseKeypointCodec
 from torch import Tensor
 
 from ..registry import KEYPOINT_CODECS
+from .gaussian_targets import PEAK, GaussianTargets
+from .two_highest import Blur, two_highest, two_highest_on_cpu
 
-PEAK = 255.0  # value of a target heatmap at its joint
 SCORE_OF_NOTHING = 0.5  # added to map / PEAK, as the authors do: an empty map scores 0.5, a perfect peak 1.5
 
 
@@ -29,8 +28,9 @@ class QuarterOffsetHeatmap(BaseKeypointCodec):
 
         p = p1 + offset * d / |d|        clipped to the map; in input px (x * w/W + w/W/2, y * h/H + h/H/2)
 
-    The score is the UNBLURRED map at round(p), / 255 + 0.5. An all-zero map gives the centre of heatmap pixel (0, 0) and
-    score 0.5.
+    The score is the unblurred map at round(p), / 255 + 0.5. A map without a value above zero gives the centre of heatmap
+    pixel (0, 0) and the score there, 0.5 for an all-zero map. NaN counts as the highest value: an all-NaN map gives the centre
+    of heatmap pixel (0, 0) and score NaN.
 
     Args:
         input_size (tuple[int, int]): Input size (w, h) in px.
@@ -76,10 +76,8 @@ class QuarterOffsetHeatmap(BaseKeypointCodec):
         self.border = border
         self.offset = offset
         self.scale_factor = (np.array(input_size) / heatmap_size).astype(np.float32)
-        width, height = heatmap_size
-        # A target is the outer product of one row of each: row i is the profile of a joint at pixel i, its peak 1.
-        self._profiles_x = _blurred_ones(width, kernel_size)
-        self._profiles_y = _blurred_ones(height, kernel_size)
+        self._targets = GaussianTargets(input_size, heatmap_size, [kernel_size])
+        self._blur = Blur.of_size(blur_kernel_size, border)
 
     def encode(self, keypoints: np.ndarray, keypoints_visible: Optional[np.ndarray] = None) -> dict:
         """Make target heatmaps.
@@ -94,21 +92,8 @@ class QuarterOffsetHeatmap(BaseKeypointCodec):
         Raises:
             ValueError: if there is not exactly one instance.
         """
-        if keypoints.shape[0] != 1:
-            raise ValueError(f'keypoints has {keypoints.shape[0]} instances (shape {keypoints.shape}); a top-down heatmap '
-                             "holds one person. Use data_mode='topdown'.")
-        if keypoints_visible is None:
-            keypoints_visible = np.ones(keypoints.shape[:2], dtype=np.float32)
-        labelled = keypoints_visible >= 0.5
-        # NaN compares false: a joint without a position is outside.
-        inside = ((keypoints >= 0) & (keypoints <= np.array(self.input_size) - 1)).all(axis=-1)
-        weights = (labelled & inside).astype(np.float32)
-
-        keypoints = np.where(weights[..., None] > 0, keypoints, 0)
-        pixels = (keypoints * self.heatmap_size / self.input_size).astype(np.int64)[0]
-        peaks = PEAK * weights[0]
-        heatmaps = (peaks[:, None] * self._profiles_y[pixels[:, 1]])[:, :, None] * self._profiles_x[pixels[:, 0], None]
-        return dict(heatmaps=heatmaps, keypoint_weights=weights)
+        heatmaps, weights = self._targets.draw(keypoints, keypoints_visible)
+        return dict(heatmaps=heatmaps[0], keypoint_weights=weights)
 
     def decode(self, encoded: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         """Decode the heatmaps of one person.
@@ -121,11 +106,11 @@ class QuarterOffsetHeatmap(BaseKeypointCodec):
             - keypoints (np.ndarray): (1, K, 2) in input px, float32.
             - scores (np.ndarray): (1, K), float32.
         """
-        keypoints, scores = self.decode_tensor(torch.from_numpy(np.ascontiguousarray(encoded))[None])
-        return keypoints.numpy(), scores.numpy()
+        keypoints, scores = self.batch_decode(np.asarray(encoded)[None])
+        return keypoints[0], scores[0]
 
     def batch_decode(self, batch_encoded: Union[Tensor, np.ndarray]) -> Tuple[List[np.ndarray], List[np.ndarray]]:
-        """Decode the heatmaps of a batch on the device they are on.
+        """Decode the heatmaps of a batch where they are. On a CPU most of a map is left out, with the same result.
 
         Args:
             batch_encoded (Tensor | np.ndarray): Heatmaps (B, K, H, W).
@@ -133,11 +118,22 @@ class QuarterOffsetHeatmap(BaseKeypointCodec):
         Returns:
             tuple: ``keypoints``, a list of B arrays (1, K, 2) in input px, and ``scores``, a list of B arrays (1, K).
         """
-        keypoints, scores = self.decode_tensor(torch.as_tensor(batch_encoded))
+        if isinstance(batch_encoded, np.ndarray):
+            heatmaps = torch.from_numpy(np.require(batch_encoded, requirements=('C', 'W')))
+        else:
+            heatmaps = batch_encoded
+        if heatmaps.device.type == 'cpu':
+            _check_heatmaps(heatmaps, self.heatmap_size)
+            heatmaps = heatmaps.detach().float().contiguous()
+            pixels = two_highest_on_cpu(heatmaps.flatten(0, 1).numpy(), self._blur)
+            pixels = torch.from_numpy(pixels).reshape(*heatmaps.shape[:2], 2, 2).float()
+            keypoints, scores = self._refined(heatmaps, pixels)
+        else:
+            keypoints, scores = self.decode_tensor(heatmaps)
         return list(keypoints[:, None].cpu().numpy()), list(scores[:, None].cpu().numpy())
 
     def decode_tensor(self, heatmaps: Tensor) -> Tuple[Tensor, Tensor]:
-        """Decode without leaving the device.
+        """Decode without leaving the device. Nothing here depends on values, so that it can be traced and exported.
 
         Args:
             heatmaps (Tensor): (B, K, H, W), any floating dtype.
@@ -149,59 +145,24 @@ class QuarterOffsetHeatmap(BaseKeypointCodec):
         """
         _check_heatmaps(heatmaps, self.heatmap_size)
         heatmaps = heatmaps.detach().float()
-        first, second = self._two_highest(heatmaps)
+        return self._refined(heatmaps, two_highest(heatmaps, self._blur))
+
+    def _refined(self, heatmaps: Tensor, pixels: Tensor) -> Tuple[Tensor, Tensor]:
+        """Joints and scores from the two highest pixels (B, K, 2, 2) of each map."""
+        first, second = pixels.unbind(dim=2)
         towards = second - first
         length = torch.linalg.vector_norm(towards, dim=-1, keepdim=True)
-        # One and the same pixel (an empty map) has no direction.
-        points = first + torch.where(length > 1e-3, self.offset * towards / length.clamp(min=1), 0.)
-        last = points.new_tensor(self.heatmap_size) - 1
-        points = torch.minimum(points.clamp(min=0), last)
-
-        x, y = points.round().long().unbind(-1)
-        values = heatmaps.flatten(2).gather(2, (y * heatmaps.shape[-1] + x)[..., None])[..., 0]
-        scale = points.new_tensor(self.scale_factor.tolist())
-        return points * scale + scale / 2, values / PEAK + SCORE_OF_NOTHING
-
-    def _two_highest(self, heatmaps: Tensor) -> Tuple[Tensor, Tensor]:
-        """Highest and second highest pixel (x, y) of the padded and blurred maps, (B, K, 2) each, in heatmap px."""
-        blurred = _blur(F.pad(heatmaps, [self.border] * 4), self.blur_kernel_size)
-        width = blurred.shape[-1]
-        flat = blurred.flatten(2)
-        first = flat.argmax(dim=-1, keepdim=True)
-        second = flat.scatter(-1, first, 0.).argmax(dim=-1, keepdim=True)
-
-        def position(index: Tensor) -> Tensor:
-            return torch.cat([index % width, torch.div(index, width, rounding_mode='floor')], dim=-1) - self.border
-
-        return position(first).float(), position(second).float()
-
-
-def _blurred_ones(length: int, kernel_size: int) -> np.ndarray:
-    """Row i: a one at i, blurred along the row (mirrored at the ends, OpenCV's default), peak 1. (length, length) float32."""
-    blurred = cv2.GaussianBlur(np.eye(length, dtype=np.float32), (kernel_size, 1), 0)
-    return blurred / blurred.max(axis=1, keepdims=True)
-
-
-def _blur(maps: Tensor, kernel_size: int) -> Tensor:
-    """OpenCV's GaussianBlur of each map (B, K, H, W) by a square kernel, mirrored at the borders.
-
-    Written as a sum of shifted maps: a convolution would compute in half precision under autocast and in TF32 on a GPU,
-    where the peak and its neighbours come out alike; and it is several times slower on a batch.
-    """
-    kernel = cv2.getGaussianKernel(kernel_size, 0)[:, 0].tolist()
-    padded = F.pad(maps, [kernel_size // 2] * 4, mode='reflect')
-    return _filter(_filter(padded, kernel, dim=-1), kernel, dim=-2)
-
-
-def _filter(maps: Tensor, kernel: List[float], dim: int) -> Tensor:
-    """Symmetric filter along one axis, which becomes shorter by ``len(kernel) - 1``."""
-    radius = len(kernel) // 2
-    length = maps.shape[dim] - 2 * radius
-    filtered = maps.narrow(dim, radius, length) * kernel[radius]
-    for i in range(radius):
-        pair = maps.narrow(dim, i, length) + maps.narrow(dim, 2 * radius - i, length)
-        filtered.add_(pair, alpha=kernel[i])
-    return filtered
+        # One and the same pixel (an empty map) has no direction: its length counts as 1.
+        points = first + self.offset * towards / length.clamp(min=1)
+        # Sizes are Python numbers: a tensor of them would be copied to the device, and the host wait for that.
+        width, height = self.heatmap_size
+        x, y = points.unbind(-1)
+        x, y = x.clamp(0, width - 1), y.clamp(0, height - 1)
+        index = y.round().long() * width + x.round().long()
+        values = heatmaps.flatten(2).gather(2, index[..., None])[..., 0]
+        scale_x, scale_y = self.scale_factor.tolist()
+        keypoints = torch.stack([x * scale_x + scale_x / 2, y * scale_y + scale_y / 2], dim=-1)
+        return keypoints, values / PEAK + SCORE_OF_NOTHING
 
 
 def _check_sizes(input_size: Tuple[int, int], heatmap_size: Tuple[int, int]) -> None:

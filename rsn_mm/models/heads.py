@@ -1,7 +1,6 @@
 """The head of RSN: a heatmap from every unit while training, from the last one alone when predicting."""
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
-import numpy as np
 import torch
 from mmcv.cnn import ConvModule
 from mmengine.structures import PixelData
@@ -10,11 +9,13 @@ from mmpose.models.utils.tta import flip_heatmaps
 from mmpose.utils.typing import InstanceList, OptConfigType, OptSampleList, Predictions
 from torch import Tensor, nn
 
+from ..codecs import DrawnTargets
 from ..registry import KEYPOINT_CODECS, MODELS
 from .backbones import INIT_CFG
 from .loading import refuse_foreign_weights
 from .multi_stage import upsample
 from .prm import HeatmapRefineMachine, PoseRefineMachine
+from .targets import PackedTargets, build_device_targets, stack_joints, stack_visible
 
 Features = Sequence[Sequence[Tensor]]
 
@@ -61,14 +62,18 @@ class MultiStageHead(BaseHead):
         loss (dict | list[dict], optional): One loss config for all units, or ``num_stages * num_units`` of them, stage
             after stage, deep to shallow. Defaults to the paper's: MSE / 4 for all units but the last of a stage, and
             OHKM over the 8 hardest joints for that.
+        encoder (list[dict], optional): Codec configs, all ``QuarterOffsetHeatmap``, one a level of the targets. The head then
+            draws the targets itself, from joints that ``PackPoseInputs(pack_transformed=True)`` packs: a few hundred bytes a
+            person come from the data pipeline instead of some hundred kilobytes. Defaults to None.
         decoder (dict, optional): Codec config that turns heatmaps into joints; needed to predict. Any codec whose input
             is one heatmap a joint: ours, MMPose's MSRA, UDP and Megvii.
         norm_cfg (dict): Config of every normalisation layer. Defaults to ``dict(type='BN')``.
         init_cfg (dict | list[dict], optional): Defaults to Kaiming normal convolutions and unit norms.
 
-    Targets come in as ``gt_fields.heatmaps``, either one level for all units, or several (``GenerateTarget`` with
-    ``multilevel=True``): as many as units, or one more for coarse-to-fine supervision, when unit u of a stage takes level
-    u, and of the last stage level u + 1.
+    Targets are those of the data pipeline where it has ``GenerateTarget``, with any codec; else those of ``encoder``, which are
+    the same bit by bit. They have either one level for all units, or several (``GenerateTarget(multilevel=True)``): as many
+    as units, or one more for coarse-to-fine supervision, when unit u of a stage takes level u, and of the last stage level
+    u + 1.
 
     Raises:
         ValueError: if an argument is outside what is said above; if features or targets do not fit the arguments.
@@ -84,6 +89,7 @@ class MultiStageHead(BaseHead):
                  prm: Optional[str] = None,
                  visibility_rule: str = 'authors',
                  loss: Union[dict, List[dict], None] = None,
+                 encoder: Optional[Sequence[dict]] = None,
                  decoder: OptConfigType = None,
                  norm_cfg: dict = dict(type='BN'),
                  init_cfg: Union[dict, List[dict], None] = None) -> None:
@@ -95,6 +101,7 @@ class MultiStageHead(BaseHead):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.visibility_rule = visibility_rule
+        self.device_targets = None if encoder is None else build_device_targets(encoder)
         self.decoder = None if decoder is None else KEYPOINT_CODECS.build(decoder)
         self.loss_modules = self._build_losses(loss)
 
@@ -159,20 +166,35 @@ class MultiStageHead(BaseHead):
     def loss(self, feats: Features, batch_data_samples: OptSampleList, train_cfg: OptConfigType = {}) -> Dict[str, Tensor]:
         """Losses of every unit, ``loss_s<stage>u<unit>``, both counted from 1. No tensor leaves the device."""
         heatmaps = self.forward(feats)
-        targets = _stack_targets(batch_data_samples)
-        weights = _stack_weights(batch_data_samples)
-        clear = _clearly_visible(batch_data_samples, weights) if self.visibility_rule == 'authors' else None
+        targets = self._targets(batch_data_samples, heatmaps[0])
+        clear = None
+        if self.visibility_rule == 'authors':
+            visible = torch.from_numpy(stack_visible(batch_data_samples) > CLEARLY_VISIBLE)
+            clear = visible.to(targets.weights.device, targets.weights.dtype, non_blocking=True) * (targets.weights > 0)
         losses = {}
         for i, (stage, unit) in enumerate(self._stage_units()):
-            target = targets[self._target_level(stage, unit, len(targets))]
-            _check_target(heatmaps[i], target)
             module = self.loss_modules[i]
-            if getattr(module, 'use_target_weight', True):
-                value = module(heatmaps[i], target, weights)
-            else:
-                value = module(heatmaps[i], target if clear is None else target * clear[:, :, None, None])
+            weighted = getattr(module, 'use_target_weight', True)
+            level = self._target_level(stage, unit, targets.num_levels)
+            target = targets.level(level, keep=None if weighted else clear)
+            _check_target(heatmaps[i], target)
+            value = module(heatmaps[i], target, targets.weights) if weighted else module(heatmaps[i], target)
             losses[f'loss_s{stage + 1}u{unit + 1}'] = value
         return losses
+
+    def _targets(self, samples: OptSampleList, heatmaps: Tensor) -> Union[PackedTargets, DrawnTargets]:
+        if 'gt_fields' in samples[0]:
+            return PackedTargets(samples)
+        joints = stack_joints(samples, heatmaps.device)
+        if self.device_targets is None:
+            raise ValueError('The data samples have joints but no target heatmaps, and the head has no encoder to draw them. '
+                             "Give the head encoder=[...], the codecs of all levels, or put GenerateTarget before "
+                             'PackPoseInputs.')
+        if joints.shape[:2] != heatmaps.shape[:2]:
+            raise ValueError(f'The data samples have joints (B, K, ...) = {tuple(joints.shape)}, the heatmaps of the network '
+                             f"are {tuple(heatmaps.shape)}. The head's out_channels must be the number of keypoints of the "
+                             "data set, and every sample one person (data_mode='topdown').")
+        return self.device_targets(joints)
 
     def _stage_units(self) -> List[Tuple[int, int]]:
         return [(stage, unit) for stage in range(self.num_stages) for unit in range(self.num_units)]
@@ -227,26 +249,6 @@ class MultiStageHead(BaseHead):
 def _check_choice(name: str, value: Optional[str], allowed: Sequence[Optional[str]]) -> None:
     if value not in allowed:
         raise ValueError(f'{name}={value!r} is not known: give one of {", ".join(repr(choice) for choice in allowed)}.')
-
-
-def _stack_targets(samples: OptSampleList) -> List[Tensor]:
-    """Target heatmaps (B, K, H, W), one for each level."""
-    heatmaps = [sample.gt_fields.heatmaps for sample in samples]
-    if isinstance(heatmaps[0], Tensor):
-        return [torch.stack(heatmaps)]
-    return [torch.stack(level) for level in zip(*heatmaps)]
-
-
-def _stack_weights(samples: OptSampleList) -> Tensor:
-    """Weight of every joint, (B, K). Levels of one sample have the same weights: whether a joint is labelled and inside."""
-    weights = [sample.gt_instance_labels.keypoint_weights for sample in samples]
-    return torch.cat([weight.reshape(-1, *weight.shape[-2:])[0] for weight in weights])
-
-
-def _clearly_visible(samples: OptSampleList, weights: Tensor) -> Tensor:
-    """1 where a joint is labelled, inside and not occluded, else 0, (B, K)."""
-    visible = np.concatenate([sample.gt_instances.keypoints_visible for sample in samples]) > CLEARLY_VISIBLE
-    return torch.from_numpy(visible).to(weights.device, weights.dtype, non_blocking=True) * (weights > 0)
 
 
 def _check_target(heatmaps: Tensor, target: Tensor) -> None:

@@ -9,7 +9,8 @@ from ..registry import TRANSFORMS
 class LoadVisibility(BaseTransform):
     """Bring back COCO's flag of occluded joints, which MMPose's data sets merge with that of visible ones.
 
-    Put it after ``GenerateTarget`` (targets and weights are made alike for both) and before ``PackPoseInputs``.
+    Put it before ``PackPoseInputs``, and after ``GenerateTarget`` if there is one: joints of both kinds have targets and weights.
+    Joints that a transform before it has hidden stay hidden.
 
     Required keys: ``raw_ann_info`` with COCO's ``keypoints`` (x, y, v, ...), ``keypoints_visible`` (1, K); and, if the
     person was mirrored, ``flip`` and ``flip_indices``.
@@ -28,5 +29,5 @@ class LoadVisibility(BaseTransform):
                              'LoadVisibility reads top-down data sets in COCO format; leave it out for others.')
         if results.get('flip', False):
             flags = flags.take(results['flip_indices'], axis=1)
-        results['keypoints_visible'] = np.clip(flags, 0, 2) / 2
+        results['keypoints_visible'] = np.minimum(results['keypoints_visible'], np.clip(flags, 0, 2) / 2)
         return results

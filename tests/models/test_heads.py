@@ -203,6 +203,7 @@ class TestArguments:
         prm='features',
         visibility_rule='mmpose',
         loss=dict(type='KeypointMSELoss', use_target_weight=True),
+        encoder=[dict(CODEC, kernel_size=7)],
         decoder=DECODERS['MSRA'],
         norm_cfg=dict(type='GN', num_groups=1),
         init_cfg=dict(type='Constant', layer='Conv2d', val=.5))

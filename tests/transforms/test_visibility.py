@@ -8,8 +8,8 @@ from rsn_mm.transforms import LoadVisibility
 
 def results(flags, **kwargs) -> dict:
     joints = [value for flag in flags for value in (5., 6., flag)]
-    visible = np.minimum([flags], 1).astype(np.float32)
-    return dict(raw_ann_info=dict(keypoints=joints), keypoints_visible=visible, **kwargs)
+    visible = np.clip([flags], 0, 1).astype(np.float32)
+    return dict(dict(raw_ann_info=dict(keypoints=joints), keypoints_visible=visible), **kwargs)
 
 
 class TestLoadVisibility:
@@ -20,7 +20,8 @@ class TestLoadVisibility:
 
     def test_mirrored_person(self):
         """Left and right joints have changed places in keypoints; so must their flags."""
-        visible = LoadVisibility()(results([0, 1, 2], flip=True, flip_indices=[2, 1, 0]))['keypoints_visible']
+        visible = LoadVisibility()(results([0, 1, 2], flip=True, flip_indices=[2, 1, 0],
+                                           keypoints_visible=np.float32([[1, 1, 0]])))['keypoints_visible']
         assert visible.tolist() == [[1, .5, 0]]
 
     def test_person_that_was_not_mirrored(self):
@@ -29,6 +30,10 @@ class TestLoadVisibility:
 
     def test_flags_outside_cocos(self):
         assert LoadVisibility()(results([-1, 3]))['keypoints_visible'].tolist() == [[0, 1]]
+
+    def test_what_is_hidden_stays_hidden(self):
+        given = results([2, 1, 2], keypoints_visible=np.float32([[0, 0, 1]]))
+        assert LoadVisibility()(given)['keypoints_visible'].tolist() == [[0, 0, 1]]
 
     def test_annotation_is_not_modified(self):
         given = results([0, 1, 2])

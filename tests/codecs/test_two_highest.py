@@ -1,0 +1,111 @@
+"""The highest two pixels of blurred maps: the quick form for a CPU equals the plain one in every bit, on any map."""
+from typing import List, Tuple
+
+import numpy as np
+import pytest
+import torch
+
+from rsn_mm.codecs import QuarterOffsetHeatmap, two_highest
+from rsn_mm.codecs.two_highest import Blur, two_highest_on_cpu
+
+# (H, W).
+SIZES = [(32, 24), (26, 20), (13, 11)]
+
+
+def peaks(size: Tuple[int, int], count: int) -> List[np.ndarray]:
+    """One to three Gaussians, half of them centred on a pixel and many at borders, with and without noise, some below zero."""
+    rng = np.random.default_rng(0)
+    height, width = size
+    y, x = np.mgrid[:height, :width]
+    maps = []
+    for _ in range(count):
+        heatmap = np.zeros(size)
+        for _ in range(rng.integers(1, 4)):
+            center = rng.uniform(-2, [height + 1, width + 1])
+            center = center.round() if rng.random() < .5 else center
+            center = np.where(rng.random(2) < .2, rng.choice([0, 1]) * (np.array(size) - 1), center)
+            heatmap += 255 * np.exp(-((y - center[0])**2 + (x - center[1])**2) / 2 / rng.uniform(.3, 3)**2)
+        heatmap += rng.normal(0, rng.choice([0, .1, 5, 50]), size)
+        maps.append(heatmap - rng.choice([0, 0, 0, 300]))
+    return maps
+
+
+def unusual(size: Tuple[int, int]) -> List[np.ndarray]:
+    """Flat maps, ties, single pixels of any value in corners and inside, NaN and infinity."""
+    rng = np.random.default_rng(1)
+    zeros = np.zeros(size)
+    maps = [zeros, zeros - 1, zeros + 1, zeros + np.nan, zeros + np.inf, zeros - np.inf]
+    maps += [rng.integers(0, 2, size), rng.integers(-2, 1, size), rng.normal(0, 1, size), -rng.uniform(0, 1, size)]
+    for place in [(0, 0), (0, -1), (-1, 0), (-1, -1), (1, 1), (7, 5)]:
+        for value in [1, -1, 1e-40, 3e38, np.nan, np.inf, -np.inf]:
+            for base in (0, 5, -5):
+                heatmap = zeros + base
+                heatmap[place] = value
+                maps.append(heatmap)
+    twins = zeros.copy()
+    twins[3, 3] = twins[-4, -3] = 7
+    return [*maps, twins]
+
+
+@pytest.mark.parametrize('size', SIZES)
+@pytest.mark.parametrize('kernel_size', [3, 5, 9])
+@pytest.mark.parametrize('border', [0, 1, 2, 3, 5, 10])
+def test_forms_agree_exactly(size, kernel_size, border):
+    """More than 9,000 maps in all."""
+    maps = np.stack([*peaks(size, 40), *unusual(size)]).astype(np.float32)
+    blur = Blur.of_size(kernel_size, border)
+    expected = two_highest.two_highest(torch.from_numpy(maps)[None], blur)[0].numpy()
+    np.testing.assert_array_equal(two_highest_on_cpu(maps, blur), expected)
+
+
+def test_more_maps_than_at_once(monkeypatch):
+    maps = np.stack([*peaks((32, 24), 40), *unusual((32, 24))]).astype(np.float32)
+    blur = Blur.of_size(5, 10)
+    expected = two_highest_on_cpu(maps, blur)
+    monkeypatch.setattr(two_highest, 'MAPS_AT_ONCE', 7)
+    monkeypatch.setattr(two_highest, 'MAPS_IN_CACHE', 3)
+    np.testing.assert_array_equal(two_highest_on_cpu(maps, blur), expected)
+
+
+def test_windows_suffice_for_clear_peaks():
+    """Else the quick form would be the slow one."""
+    maps = np.stack([QuarterOffsetHeatmap((192, 256), (48, 64), k).encode(
+        np.random.default_rng(k).uniform(0, [191, 255], (1, 17, 2)))['heatmaps'] for k in (5, 7, 9)]).reshape(-1, 64, 48)
+    maps += np.random.default_rng(0).normal(0, 3, maps.shape).astype(np.float32)
+    assert two_highest._around_the_highest(maps, Blur.of_size(5, 10))[1].all()
+
+
+def test_a_window_does_not_claim_what_it_cannot_see():
+    """A lower plateau is above the peak once both are blurred; a second peak just as high lies outside."""
+    maps = np.zeros((2, 32, 24), np.float32)
+    maps[:, 5, 5] = 100
+    maps[0, 20:27, 10:17] = 90
+    maps[1, 25, 20] = 100
+    blur = Blur.of_size(5, 10)
+    assert not two_highest._around_the_highest(maps, blur)[1].any()
+    assert (two_highest_on_cpu(maps, blur)[0, 0] == [12, 22]).all()
+
+
+class TestDefinedResults:
+    CODEC = QuarterOffsetHeatmap((96, 128), (24, 32), 7)
+
+    @pytest.mark.parametrize('value, score', [(0, .5), (-51, .3), (np.nan, np.nan), (-np.inf, -np.inf)])
+    def test_map_without_a_peak(self, value, score):
+        """The centre of heatmap pixel (0, 0) in both forms."""
+        maps = np.full((1, 2, 32, 24), value, np.float32)
+        for keypoints, scores in (self.CODEC.decode_tensor(torch.from_numpy(maps)), self.CODEC.batch_decode(maps)):
+            np.testing.assert_array_equal(np.asarray(keypoints[0]).reshape(-1, 2), [[2, 2]] * 2)
+            np.testing.assert_allclose(np.asarray(scores[0]).ravel(), [score] * 2, rtol=1e-6)
+
+    def test_decoded_alike(self):
+        maps = np.stack([*peaks((32, 24), 400), *unusual((32, 24))]).astype(np.float32)[None]
+        keypoints, scores = self.CODEC.decode_tensor(torch.from_numpy(maps))
+        quick, quick_scores = self.CODEC.batch_decode(maps)
+        np.testing.assert_array_equal(quick[0], keypoints)
+        np.testing.assert_array_equal(quick_scores[0], scores)
+
+    def test_tensor_form_can_be_traced(self):
+        """With another batch size than that of tracing."""
+        maps = torch.from_numpy(np.stack(peaks((32, 24), 12)).astype(np.float32)).reshape(4, 3, 32, 24)
+        traced = torch.jit.trace(self.CODEC.decode_tensor, maps[:2])
+        torch.testing.assert_close(traced(maps), self.CODEC.decode_tensor(maps), rtol=0, atol=0)
