@@ -1,0 +1,114 @@
+"""Exported files: what is in them, that they compute what MMPose computes, and what is refused."""
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from mmpose.models.utils.tta import flip_heatmaps
+from mmpose.structures import PoseDataSample
+from torch import nn
+
+from rsn_mm.deploy import PoseMetadata, export_onnx
+from rsn_mm.deploy.graph import PoseGraph
+
+from .conftest import FLIP_INDICES, INPUT_SIZE, make_model
+
+
+def reference_heatmaps(model: nn.Module, images: np.ndarray) -> torch.Tensor:
+    """By MMPose's own data preprocessor and the model as it was trained."""
+    inputs = [torch.from_numpy(image).permute(2, 0, 1) for image in images]
+    samples = [PoseDataSample() for _ in images]
+    with torch.inference_mode():
+        batch = model.data_preprocessor(dict(inputs=inputs, data_samples=samples))['inputs']
+        return model.head.forward_last(model.backbone(batch))
+
+
+def run(path: Path, images: np.ndarray) -> list:
+    return onnxruntime.InferenceSession(str(path)).run(None, dict(images=images))
+
+
+@pytest.mark.parametrize('count', [1, 7])
+def test_the_file_gives_what_mmpose_gives(model: nn.Module, exported: Path, crops: np.ndarray, count: int) -> None:
+    keypoints, scores, heatmaps = run(exported, crops[:count])
+    expected = reference_heatmaps(model, crops[:count]).numpy()
+    assert np.abs(heatmaps - expected).max() < 1e-5 * np.abs(expected).max()
+    for i in range(count):
+        decoded, decoded_scores = model.head.decoder.decode(expected[i])
+        np.testing.assert_allclose(keypoints[i], decoded[0], atol=1e-3)
+        np.testing.assert_allclose(scores[i], decoded_scores[0], atol=1e-4)
+
+
+def test_flip_test_is_mmposes(model: nn.Module, exported_with_flip_test: Path, crops: np.ndarray) -> None:
+    heatmaps = run(exported_with_flip_test, crops)[2]
+    mirrored = reference_heatmaps(model, crops[:, :, ::-1].copy())
+    mirrored = flip_heatmaps(mirrored, flip_mode='heatmap', flip_indices=FLIP_INDICES, shift_heatmap=False)
+    expected = ((reference_heatmaps(model, crops) + mirrored) / 2).numpy()
+    assert np.abs(heatmaps - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+def test_the_decoder_in_the_graph_knows_empty_and_border_maps(model: nn.Module) -> None:
+    """What a trained network may give: nothing, or a peak at the border."""
+    graph = PoseGraph(model)
+    width, height = model.head.decoder.heatmap_size
+    maps = torch.zeros(1, 5, height, width)
+    maps[0, 1, 0, 0] = maps[0, 2, -1, -1] = 255.
+    keypoints, scores = graph.codec.decode_tensor(maps)
+    np.testing.assert_allclose(keypoints[0, :3], [[2, 2], [2, 2], [INPUT_SIZE[0] - 2, INPUT_SIZE[1] - 2]], atol=1.0)
+    np.testing.assert_allclose(scores[0, :3], [0.5, 1.5, 1.5])
+
+
+def test_metadata(exported: Path, exported_with_flip_test: Path) -> None:
+    def read(path: Path) -> PoseMetadata:
+        return PoseMetadata.from_properties({p.key: p.value for p in onnx.load(path).metadata_props}, 'file')
+
+    metadata = read(exported)
+    assert metadata.input_size == INPUT_SIZE and metadata.heatmap_size == (12, 16)
+    assert metadata.num_keypoints == 5 and metadata.dataset_name == 'five'
+    assert metadata.keypoint_names == ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear')
+    assert metadata.skeleton == ((0, 1), (0, 2)) and metadata.flip_indices == FLIP_INDICES
+    assert metadata.outputs == ('keypoints', 'scores', 'heatmaps') and metadata.codec == 'QuarterOffsetHeatmap'
+    assert metadata.precision == 'float32' and not metadata.flip_test
+    assert read(exported_with_flip_test).flip_test
+
+
+def test_batch_is_free_and_norms_are_folded(exported: Path) -> None:
+    graph = onnx.load(exported).graph
+    batch, *size = graph.input[0].type.tensor_type.shape.dim
+    assert batch.dim_param and [dim.dim_value for dim in size] == [64, 48, 3]
+    assert not any('BatchNorm' in node.op_type for node in graph.node)
+    assert all(node.domain in ('', 'ai.onnx') for node in graph.node)
+
+
+def test_the_model_stays_as_it_was(model: nn.Module, exported: Path) -> None:
+    fresh = make_model()
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), fresh.state_dict().values()))
+
+
+def test_joints_of_codecs_in_numpy_are_refused() -> None:
+    udp = make_model('UDPHeatmap', sigma=2)
+    with pytest.raises(ValueError, match=r"UDPHeatmap decodes in NumPy.*outputs='heatmaps'"):
+        PoseGraph(udp, 'joints')
+    maps, = PoseGraph(udp, 'heatmaps')(torch.zeros(1, 64, 48, 3, dtype=torch.uint8))
+    assert maps.shape == (1, 5, 16, 12)
+
+
+def test_errors(model: nn.Module, tmp_path: Path) -> None:
+    path = tmp_path / 'model.onnx'
+    with pytest.raises(TypeError, match='model is a Linear; a TopdownPoseEstimator'):
+        export_onnx(nn.Linear(1, 1), path)
+    with pytest.raises(ValueError, match="outputs='joint' is not known: give one of 'joints'"):
+        export_onnx(model, path, outputs='joint')
+    with pytest.raises(ValueError, match='opset=11 is below 18'):
+        export_onnx(model, path, opset=11)
+    with pytest.raises(FileNotFoundError, match='The folder of'):
+        export_onnx(model, tmp_path / 'none' / 'model.onnx')
+    nameless = make_model()
+    nameless.dataset_meta = {}
+    with pytest.raises(ValueError, match='flip_test=True needs the flip indices of all 5 joints'):
+        export_onnx(nameless, path, flip_test=True)
+    nameless.head.decoder = None
+    with pytest.raises(ValueError, match='has no decoder'):
+        export_onnx(nameless, path)
+    assert not list(tmp_path.iterdir())
