@@ -1,1 +1,18 @@
-"""What people run: MMPose's tools, the demo."""
+"""What people run: poses from pictures and video, MMPose's tools, the demo."""
+from typing import Any
+
+__all__ = ['PoseInferencer', 'PoseResult', 'PoseStream', 'Skipped']
+
+
+def __getattr__(name: str) -> Any:
+    """Import when asked for: training and test need none of it."""
+    if name == 'PoseInferencer':
+        from .inferencer import PoseInferencer
+        return PoseInferencer
+    if name in ('PoseResult', 'Skipped'):
+        from . import results
+        return getattr(results, name)
+    if name == 'PoseStream':
+        from .stream import PoseStream
+        return PoseStream
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -12,8 +12,10 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 
-# Scores are 0.5 where a heatmap is empty and 1.5 at a perfect peak.
-SCORE_THRESHOLD = 0.55
+from .drawing import score_threshold_of
+from .sources import read_picture
+
+SCORE_THRESHOLD = score_threshold_of('QuarterOffsetHeatmap')  # that of the demo's config
 
 
 def draw_beside_truth(annotations: Path, images: Path, predictions: Path, out: Path, count: int) -> List[Path]:
@@ -42,7 +44,7 @@ def draw_beside_truth(annotations: Path, images: Path, predictions: Path, out: P
         sample = PoseDataSample()
         sample.gt_instances = _instances(annotated[image['id']])
         sample.pred_instances = _instances(predicted[image['id']])
-        picture = cv2.cvtColor(cv2.imread(str(images / image['file_name'])), cv2.COLOR_BGR2RGB)
+        picture = cv2.cvtColor(read_picture(str(images / image['file_name'])), cv2.COLOR_BGR2RGB)
         path = out / f'{Path(image["file_name"]).stem}.png'
         visualizer.add_datasample(path.stem, picture, sample, draw_gt=True, draw_pred=True, draw_heatmap=False,
                                   kpt_thr=SCORE_THRESHOLD, out_file=str(path))

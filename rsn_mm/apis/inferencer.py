@@ -1,0 +1,186 @@
+"""Poses from pictures and video: reading, detection and cropping run beside the network, writing behind it."""
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Union
+
+import numpy as np
+
+from .background import Deferred, Prefetch
+from .crops import usable
+from .detectors import Detector, GivenBoxes, MMDetDetector, WholeImage, given_boxes
+from .pose_models import default_batch_size, default_device, load_pose_model
+from .results import PoseResult, Skipped
+from .sources import Frame, Inputs, Source, UnusableInput, find_sources, read_frames
+from .stream import PoseStream
+from .writers import FolderWriter, check_folder
+
+# Frames that wait in front of the detector, in front of the network, and to be written.
+FRAMES_AHEAD = 8
+
+
+class _People(NamedTuple):
+    """A frame, its people's boxes (N, 4) and their scores (N,), their crops (N, h, w, 3), and boxes left out."""
+    frame: Frame
+    boxes: np.ndarray
+    box_scores: np.ndarray
+    crops: np.ndarray
+    skipped_boxes: int
+
+
+class PoseInferencer:
+    """Top-down pose estimation of pictures and video.
+
+    >>> inferencer = PoseInferencer('rsn18_coco_256x192', 'rsn18.pth')  # doctest: +SKIP
+    >>> for result in inferencer('people.mp4', out='poses'):            # doctest: +SKIP
+    ...     print(result.frame_index, result.keypoints.shape)           # (N, 17, 2) in pixels of the frame
+
+    Args:
+        pose (str): Name of one of our configs, path of a config, a model or alias of MMPose's (``'mmpose::rtmpose-m'``), or
+            an exported ``.onnx`` or ``.xml`` file.
+        weights (str, optional): Checkpoint, ours or one that MMPose has trained for its RSN. Needed with a config.
+        det (str, optional): Name or config of an MMDetection detector. Defaults to none: the boxes that are given to the
+            call, or else the whole picture as one person.
+        det_weights (str, optional): Its checkpoint.
+        device (str, optional): ``'cpu'``, ``'cuda'``, ``'cuda:1'``. Defaults to the GPU if there is one.
+        runtime (str, optional): ``'torch'``, ``'onnxruntime'`` or ``'openvino'``. Defaults to ``'torch'`` for a config, and
+            to ``'onnxruntime'`` for ``.onnx`` and ``'openvino'`` for ``.xml``.
+        flip_test (bool, optional): Average with the heatmaps of the mirrored picture, as results on COCO are reported. Twice
+            the time, so it is off by default; an exported file does what it was exported for.
+        batch_size (int, optional): Most persons in one batch. All persons of the frames that are ready go into one batch.
+            Defaults to 16 on a CPU and 64 on a GPU.
+        box_threshold (float): Detections below are left out. Defaults to 0.3.
+        nms_threshold (float): Detections that overlap a better one more than this (IoU) are left out. Defaults to 0.3.
+        random_weights (bool): Allow weights to be missing.
+
+    Raises:
+        FileNotFoundError, ValueError: if a model has an unknown name, no weights, or an argument is out of its range.
+    """
+
+    def __init__(self,
+                 pose: str,
+                 weights: Optional[str] = None,
+                 det: Optional[str] = None,
+                 det_weights: Optional[str] = None,
+                 device: Optional[str] = None,
+                 runtime: Optional[str] = None,
+                 *,
+                 flip_test: Optional[bool] = None,
+                 batch_size: Optional[int] = None,
+                 box_threshold: float = 0.3,
+                 nms_threshold: float = 0.3,
+                 random_weights: bool = False) -> None:
+        device = device or default_device()
+        batch_size = default_batch_size(device) if batch_size is None else batch_size
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(f'batch_size={batch_size!r} must be a number of persons, at least 1.')
+        self.model = load_pose_model(pose, weights, runtime, device, flip_test, batch_size, random_weights)
+        self.detector: Detector = WholeImage() if det is None else MMDetDetector(
+            det, det_weights, device, box_threshold, nms_threshold, random_weights)
+        self.batch_size = batch_size
+        self.box_threshold = box_threshold
+
+    def __call__(self,
+                 inputs: Inputs,
+                 boxes: Optional[GivenBoxes] = None,
+                 out: Union[str, Path, None] = None,
+                 *,
+                 overlays: bool = True,
+                 score_threshold: Optional[float] = None,
+                 progress: bool = False,
+                 keep_images: bool = False) -> PoseStream:
+        """Estimate poses, frame by frame.
+
+        Args:
+            inputs: A picture or video file, a folder, a pattern (``'*.jpg'``), a URL, a camera's number, an array (H, W, 3)
+                uint8 BGR, or a list of these.
+            boxes: Boxes in place of the detector's: COCO detections (a JSON file, see :class:`CocoBoxes`); or for each frame
+                an array (N, 4) of left, top, right, bottom in px, or (N, 5) with scores; or one such array for one picture.
+            out (str | Path, optional): Folder for ``predictions.json`` (COCO-style) and pictures and videos with the poses
+                drawn in. They are whole once the stream has ended or is closed.
+            overlays (bool): Write those pictures and videos. Defaults to True.
+            score_threshold (float, optional): Keypoints below are not drawn. Defaults to what suits the codec.
+            progress (bool): Show a bar with frames/s on stderr. Defaults to False.
+            keep_images (bool): Put the picture into each result. Defaults to False.
+
+        Returns:
+            PoseStream: Iterate over it for a :class:`PoseResult` a frame, in order. What could not be used is in its
+            ``skipped``. Leaving the loop early, ``close()`` or a ``with`` block stops its threads.
+
+        Raises:
+            FileNotFoundError, ValueError, TypeError: if there is no such input, or boxes have a wrong shape.
+        """
+        skipped: List[Skipped] = []
+        sources = find_sources(inputs, skipped)
+        detector = self.detector if boxes is None else given_boxes(boxes, self.box_threshold)
+        threshold = self.model.score_threshold if score_threshold is None else score_threshold
+        open_writer = None
+        if out is not None:
+            check_folder(Path(out), [source.name for source in sources] if overlays else [])
+            open_writer = partial(FolderWriter, Path(out), self.model.meta, overlays, threshold)
+        results = self._run(sources, detector, open_writer, skipped, keep_images)
+        return PoseStream(results, skipped, _total(sources) if progress else None, progress)
+
+    def _run(self, sources: Sequence[Source], detector: Detector, open_writer: Optional[Callable[[], FolderWriter]],
+             skipped: List[Skipped], keep_images: bool) -> Iterator[PoseResult]:
+        # What waits in front of a camera's newest frame is late.
+        ahead = 1 if any(source.live for source in sources) else FRAMES_AHEAD
+        with ExitStack() as stack:  # left in the opposite order: threads stop, then files are closed
+            write = None
+            if open_writer is not None:
+                writer = open_writer()
+                stack.callback(writer.close)
+                write = Deferred(writer.write, ahead)
+                stack.callback(write.close)
+            frames = Prefetch(read_frames(sources, skipped), ahead)
+            stack.callback(frames.close)
+            people = Prefetch(self._find_people(frames, detector, skipped), ahead)
+            stack.callback(people.close)
+            for group in self._groups(people):
+                for one, result in zip(group, self._estimate(group, keep_images)):
+                    if write is not None:
+                        write(one.frame, result)
+                    yield result
+
+    def _find_people(self, frames: Iterator[Frame], detector: Detector, skipped: List[Skipped]) -> Iterator[_People]:
+        for number, frame in enumerate(frames):
+            try:
+                boxes, scores = detector(frame, number)
+            except UnusableInput as error:
+                skipped.append(Skipped(frame.source, str(error)))
+                continue
+            kept = usable(boxes, frame.image.shape[1::-1])
+            yield _People(frame, boxes[kept], scores[kept], self.model.crops.crop(frame.image, boxes[kept]),
+                          int(len(kept) - kept.sum()))
+
+    def _groups(self, people: Prefetch[_People]) -> Iterator[List[_People]]:
+        """Frames that are ready together, up to a batch of persons."""
+        for first in people:
+            group = [first]
+            while people.ready and sum(len(one.boxes) for one in group) < self.batch_size:
+                group.append(next(people))
+            yield group
+
+    def _estimate(self, group: Sequence[_People], keep_images: bool) -> Iterator[PoseResult]:
+        """One result for each frame of a group."""
+        crops = group[0].crops if len(group) == 1 else np.concatenate([one.crops for one in group])
+        all_keypoints, all_scores = self.model.runtime(crops)
+        ends = np.cumsum([len(one.boxes) for one in group])
+        for one, keypoints, scores in zip(group, np.split(all_keypoints, ends[:-1]), np.split(all_scores, ends[:-1])):
+            yield PoseResult(
+                source=one.frame.source,
+                frame_index=one.frame.index,
+                image_size=one.frame.image.shape[1::-1],
+                boxes=one.boxes,
+                box_scores=one.box_scores,
+                keypoints=self.model.crops.to_image(keypoints, one.boxes),
+                keypoint_scores=scores,
+                scores=scores.mean(axis=1) * one.box_scores,
+                meta=self.model.meta,
+                skipped_boxes=one.skipped_boxes,
+                image=one.frame.image if keep_images else None)
+
+
+def _total(sources: Sequence[Source]) -> Optional[int]:
+    counts = [source.num_frames for source in sources]
+    return None if None in counts else sum(count for count in counts if count is not None)

@@ -1,0 +1,127 @@
+"""A pose estimator by name, path or exported file, ready to run on crops."""
+from pathlib import Path
+from typing import Any, NamedTuple, Optional, Protocol, Tuple
+
+import numpy as np
+import torch
+from mmpose.models import TopdownPoseEstimator
+from mmpose.structures import PoseDataSample
+
+from ..codecs import QuarterOffsetHeatmap
+from ..deploy import PoseMetadata, load_runtime
+from ..models import MultiStageHead
+from .configs import find_model, require_weights
+from .crops import CropRule
+from .drawing import score_threshold_of
+from .results import PoseMeta
+
+RUNTIME_OF_FILE = {'.onnx': 'onnxruntime', '.xml': 'openvino'}
+# An exported file does not say how boxes were grown: these are the factors of the configs of each data set.
+PADDING_OF_DATASET = {'mpii': (1.25, 1.25)}
+PADDING = (1.09, 1.135)
+# Persons at once. On a CPU more of them fall out of the cache, on a GPU fewer leave it idle.
+CPU_BATCH, GPU_BATCH = 16, 64
+
+
+class CropModel(Protocol):
+    """Crops (N, h, w, 3) uint8 BGR in, keypoints (N, K, 2) in input px and scores (N, K) out."""
+    num_keypoints: int
+
+    def __call__(self, images: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+        ...
+
+
+class PoseModel(NamedTuple):
+    """What runs on crops, how crops are made, what the numbers stand for, and which scores are worth drawing."""
+    runtime: CropModel
+    crops: CropRule
+    meta: PoseMeta
+    score_threshold: float
+
+
+class MMPoseRuntime:
+    """Any top-down estimator of MMPose as it is, decoded by its own head.
+
+    Args:
+        estimator (TopdownPoseEstimator): As ``init_model`` makes it.
+        flip_test (bool): Average with the mirrored crop.
+        max_batch (int): Crops that are computed at once.
+    """
+
+    def __init__(self, estimator: TopdownPoseEstimator, flip_test: bool, max_batch: int) -> None:
+        self._estimator = estimator
+        self._test_cfg = dict(estimator.test_cfg or {}, flip_test=flip_test, output_heatmaps=False)
+        self._max_batch = max_batch
+        self._kept = self._test_cfg.get('output_keypoint_indices')
+        self.num_keypoints = int(estimator.dataset_meta['num_keypoints'])
+
+    def __call__(self, images: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+        keypoints = np.zeros((len(images), self.num_keypoints, 2), np.float32)
+        scores = np.zeros((len(images), self.num_keypoints), np.float32)
+        for start in range(0, len(images), self._max_batch):
+            for i, found in enumerate(self._predict(images[start:start + self._max_batch]), start):
+                kept = slice(None) if self._kept is None else self._kept
+                keypoints[i], scores[i] = found.keypoints[0, kept], found.keypoint_scores[0, kept]
+        return keypoints, scores
+
+    @torch.no_grad()
+    def _predict(self, images: np.ndarray) -> Any:
+        estimator = self._estimator
+        samples = [PoseDataSample(metainfo=dict(flip_indices=estimator.dataset_meta['flip_indices'],
+                                                input_size=images.shape[2:0:-1])) for _ in images]
+        channels_first = list(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous())
+        data = estimator.data_preprocessor(dict(inputs=channels_first, data_samples=samples), False)
+        features = estimator.extract_feat(data['inputs'])
+        if self._test_cfg['flip_test']:
+            features = [features, estimator.extract_feat(data['inputs'].flip(-1))]
+        return estimator.head.predict(features, data['data_samples'], test_cfg=self._test_cfg)
+
+
+def load_pose_model(pose: str, weights: Optional[str], runtime: Optional[str], device: str, flip_test: Optional[bool],
+                    batch_size: int, random_weights: bool) -> PoseModel:
+    """Load what ``pose`` stands for; see :class:`PoseInferencer` for the arguments and errors."""
+    suffix = Path(pose).suffix
+    if suffix in RUNTIME_OF_FILE:
+        if weights is not None:
+            raise ValueError(f'weights={weights!r} is for a config; {pose!r} has its weights inside.')
+        exported = load_runtime(pose, runtime or RUNTIME_OF_FILE[suffix], device=device, flip_test=flip_test,
+                                max_batch=batch_size)
+        return _describe_exported(exported, exported.metadata)
+    estimator = load_estimator(pose, weights, device, random_weights)
+    crops = CropRule.from_pipeline(estimator.cfg.test_dataloader.dataset.pipeline)
+    head = estimator.head
+    loaded: CropModel
+    if runtime in (None, 'torch') and not (isinstance(head, MultiStageHead) and isinstance(head.decoder, QuarterOffsetHeatmap)):
+        loaded = MMPoseRuntime(estimator, bool(flip_test), batch_size)
+    else:
+        loaded = load_runtime(estimator, runtime or 'torch', device=device, flip_test=flip_test, max_batch=batch_size)
+    return PoseModel(loaded, crops, PoseMeta.from_dataset_meta(estimator.dataset_meta),
+                     score_threshold_of(type(head.decoder).__name__))
+
+
+def load_estimator(pose: str, weights: Optional[str], device: str = 'cpu',
+                   random_weights: bool = False) -> TopdownPoseEstimator:
+    """MMPose's estimator in eval mode, with ``cfg`` and ``dataset_meta``, as ``init_model`` makes it.
+
+    Raises:
+        FileNotFoundError, ValueError: if the config or the weights are missing, or do not fit each other.
+    """
+    from mmpose.apis import init_model  # takes seconds to import
+    config, listed_weights = find_model(pose)
+    weights = weights or listed_weights
+    require_weights('weights', weights, random_weights)
+    return init_model(config, weights, device=device)
+
+
+def default_device() -> str:
+    return 'cuda' if torch.cuda.is_available() else 'cpu'
+
+
+def default_batch_size(device: str) -> int:
+    return CPU_BATCH if device == 'cpu' else GPU_BATCH
+
+
+def _describe_exported(runtime: CropModel, metadata: PoseMetadata) -> PoseModel:
+    names = metadata.keypoint_names or tuple(str(i) for i in range(metadata.num_keypoints))
+    crops = CropRule(metadata.input_size, PADDING_OF_DATASET.get(metadata.dataset_name, PADDING))
+    return PoseModel(runtime, crops, PoseMeta.plain(names, metadata.skeleton), score_threshold_of(metadata.codec))

@@ -1,0 +1,105 @@
+"""What a pose estimator says about a picture, and what was left out."""
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+Colour = Tuple[int, int, int]
+
+
+class Skipped(NamedTuple):
+    """An input, or a part of one, that gave no result, and why."""
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PoseMeta:
+    """What the numbers of a pose stand for.
+
+    Attributes:
+        keypoint_names (tuple[str]): K names.
+        skeleton (tuple[tuple[int, int]]): Pairs of keypoint indices that are drawn as a line.
+        keypoint_colours, link_colours (tuple): RGB, 0 to 255, one for each keypoint and line.
+    """
+    keypoint_names: Tuple[str, ...]
+    skeleton: Tuple[Tuple[int, int], ...]
+    keypoint_colours: Tuple[Colour, ...]
+    link_colours: Tuple[Colour, ...]
+
+    @classmethod
+    def from_dataset_meta(cls, meta: Mapping[str, Any]) -> 'PoseMeta':
+        """From MMPose's parsed ``dataset_meta``."""
+        names = meta['keypoint_id2name']
+        return cls(
+            keypoint_names=tuple(names[i] for i in sorted(names, key=int)),
+            skeleton=tuple((int(a), int(b)) for a, b in meta['skeleton_links']),
+            keypoint_colours=_colours(meta['keypoint_colors']),
+            link_colours=_colours(meta['skeleton_link_colors']))
+
+    @classmethod
+    def plain(cls, keypoint_names: Tuple[str, ...], skeleton: Tuple[Tuple[int, int], ...] = ()) -> 'PoseMeta':
+        """All in one colour."""
+        green = (0, 200, 0)
+        return cls(keypoint_names, skeleton, (green, ) * len(keypoint_names), (green, ) * len(skeleton))
+
+
+@dataclass(frozen=True, eq=False)
+class PoseResult:
+    """Poses of one picture or frame. N persons, K keypoints; x to the right, y down, 0 the middle of the first pixel.
+
+    Attributes:
+        source (str): Path of the picture or video, ``camera 0``, or ``array 3`` for the fourth input.
+        frame_index (int): Number of the frame within its source, from 0.
+        image_size (tuple[int, int]): Width and height in px.
+        boxes (np.ndarray): (N, 4) float32, left, top, right, bottom in image px.
+        box_scores (np.ndarray): (N,) float32.
+        keypoints (np.ndarray): (N, K, 2) float32, x and y in image px.
+        keypoint_scores (np.ndarray): (N, K) float32, as the codec gives them: the paper's has 0.5 for an empty heatmap and
+            1.5 for a perfect peak.
+        scores (np.ndarray): (N,) float32, mean keypoint score x box score (paper section 4.1).
+        meta (PoseMeta): Names, skeleton, colours.
+        skipped_boxes (int): Boxes left out because they had no area, lay outside the picture, or were not finite.
+        image (np.ndarray, optional): (H, W, 3) uint8 BGR, if asked for.
+    """
+    source: str
+    frame_index: int
+    image_size: Tuple[int, int]
+    boxes: np.ndarray
+    box_scores: np.ndarray
+    keypoints: np.ndarray
+    keypoint_scores: np.ndarray
+    scores: np.ndarray
+    meta: PoseMeta
+    skipped_boxes: int = 0
+    image: Optional[np.ndarray] = None
+
+    @property
+    def keypoint_names(self) -> Tuple[str, ...]:
+        return self.meta.keypoint_names
+
+    @property
+    def skeleton(self) -> Tuple[Tuple[int, int], ...]:
+        return self.meta.skeleton
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def to_coco(self, image_id: int) -> List[Dict[str, Any]]:
+        """COCO keypoint results, one for each person: ``image_id``, ``category_id`` 1, ``bbox`` (x, y, width, height),
+        ``keypoints`` (x, y, score, ...), ``score``."""
+        joints = np.concatenate([self.keypoints, self.keypoint_scores[..., None]], axis=-1)
+        boxes = np.concatenate([self.boxes[:, :2], self.boxes[:, 2:] - self.boxes[:, :2]], axis=1)
+        return [
+            dict(image_id=image_id, category_id=1, bbox=_rounded(box), keypoints=_rounded(pose.ravel()), score=float(score))
+            for box, pose, score in zip(boxes, joints, self.scores)
+        ]
+
+
+def _rounded(values: np.ndarray) -> List[float]:
+    """A hundredth of a pixel would do; a score wants more."""
+    return np.round(values.astype(np.float64), 4).tolist()
+
+
+def _colours(colours: Any) -> Tuple[Colour, ...]:
+    return tuple((int(r), int(g), int(b)) for r, g, b in np.asarray(colours).reshape(-1, 3))

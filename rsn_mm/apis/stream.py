@@ -1,0 +1,64 @@
+"""Results as they come, and what was left out."""
+import logging
+from types import TracebackType
+from typing import Iterator, List, Optional, Type
+
+from tqdm import tqdm
+
+from .results import PoseResult, Skipped
+
+logger = logging.getLogger('rsn_mm.apis')
+
+
+class PoseStream(Iterator[PoseResult]):
+    """Iterator over results, in the order of the inputs.
+
+    Attributes:
+        skipped (list[Skipped]): Inputs, or parts of one, that gave no result, so far.
+        num_frames, num_poses, num_skipped_boxes (int): What has come so far.
+    """
+
+    def __init__(self, results: Iterator[PoseResult], skipped: List[Skipped], total: Optional[int], progress: bool) -> None:
+        self.skipped = skipped
+        self.num_frames = 0
+        self.num_poses = 0
+        self.num_skipped_boxes = 0
+        self._results = results
+        self._bar = tqdm(total=total, unit=' frames', disable=not progress)
+        self._closed = False
+
+    def __next__(self) -> PoseResult:
+        try:
+            result = next(self._results)
+        except BaseException:
+            self.close()
+            raise
+        self.num_frames += 1
+        self.num_poses += len(result)
+        self.num_skipped_boxes += result.skipped_boxes
+        self._bar.update()
+        return result
+
+    def close(self) -> None:
+        """Stop the threads, make files whole with what is done, and say what was skipped."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._results.close()  # type: ignore[attr-defined]  # a generator
+        finally:
+            self._bar.close()
+            self._report()
+
+    def __enter__(self) -> 'PoseStream':
+        return self
+
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
+                 traceback: Optional[TracebackType]) -> None:
+        self.close()
+
+    def _report(self) -> None:
+        for source, reason in self.skipped:
+            logger.warning('Skipped %s: %s.', source, reason.rstrip('.'))
+        if self.num_skipped_boxes:
+            logger.warning('Skipped %d boxes: without an area, outside the picture, or not finite.', self.num_skipped_boxes)

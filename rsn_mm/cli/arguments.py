@@ -1,0 +1,30 @@
+"""Arguments that several subcommands have."""
+import argparse
+
+# As in rsn_mm.deploy; written out so that --help does not wait for it.
+RUNTIMES = ('torch', 'onnxruntime', 'openvino')
+
+
+def add_model(parser: argparse.ArgumentParser, exported: bool = True) -> None:
+    """``pose``, ``weights`` and ``random_weights``."""
+    also = ', or an exported .onnx or .xml file' if exported else ''
+    parser.add_argument('--pose', default='rsn18_coco_256x192', metavar='MODEL',
+                        help=f'name or path of a config, a model of MMPose{also} (default: %(default)s)')
+    parser.add_argument('--weights', metavar='FILE', help='checkpoint; needed with a config')
+    parser.add_argument('--random-weights', action='store_true', help='do without a checkpoint, to try things out')
+
+
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    """``runtime``, ``device`` and ``flip_test``."""
+    parser.add_argument('--runtime', choices=RUNTIMES,
+                        help='what computes (default: torch, or what suits the exported file)')
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: the GPU if there is one)')
+    parser.add_argument('--flip-test', action='store_true', help='average with the mirrored picture; twice the time')
+
+
+def positive(text: str) -> int:
+    """argparse type: an integer of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not at least 1')
+    return value

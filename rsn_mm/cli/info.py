@@ -1,0 +1,79 @@
+"""Versions, device, CPU features, adapters in use and runtimes: what a report of a problem should hold."""
+import argparse
+import json
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Dict, List
+
+import torch
+
+from .. import __version__, compat
+from .arguments import RUNTIMES
+
+HELP = 'versions, device, CPU features, adapters, runtimes'
+PACKAGES = ('torch', 'torchvision', 'numpy', 'opencv-python', 'opencv-python-headless', 'mmengine', 'mmcv', 'mmcv-lite',
+            'mmdet', 'mmpose', 'onnx', 'onnxruntime', 'onnxruntime-gpu', 'openvino', 'nncf', 'pycocotools', 'xtcocotools')
+# Those that decide how fast networks run, in Linux' names.
+CPU_FEATURES = ('avx2', 'avx512f', 'avx512_vnni', 'avx_vnni', 'avx512_bf16', 'amx_bf16', 'amx_int8', 'asimd', 'asimddp',
+                'i8mm', 'bf16')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--json', action='store_true', help='print JSON')
+
+
+def run(args: argparse.Namespace) -> int:
+    from .main import SUCCESS
+    facts = collect()
+    if args.json:
+        print(json.dumps(facts, indent=2))
+        return SUCCESS
+    for title, content in facts.items():
+        lines = [f'{key}: {value}' for key, value in content.items()] if isinstance(content, dict) else [str(content)]
+        print(f'{title:<12}', ('\n' + ' ' * 13).join(lines or ['none']))
+    return SUCCESS
+
+
+def collect() -> Dict[str, Any]:
+    """Facts about this installation and machine."""
+    return dict(
+        rsn_mm=__version__,
+        python=f'{platform.python_version()} on {platform.platform()}',
+        packages=_versions(),
+        device=_devices(),
+        cpu=dict(cores=len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(),
+                 torch_threads=torch.get_num_threads(), torch_capability=torch.backends.cpu.get_cpu_capability(),
+                 features=' '.join(_cpu_features()) or 'unknown'),
+        adapters=compat.active(),
+        runtimes={name: 'installed' if find_spec(name) else f'not installed (pip install {name})' for name in RUNTIMES})
+
+
+def _versions() -> Dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _devices() -> str:
+    if not torch.cuda.is_available():
+        return 'cpu'
+    return ', '.join(f'cuda:{i} {torch.cuda.get_device_name(i)}' for i in range(torch.cuda.device_count()))
+
+
+def _cpu_features() -> List[str]:
+    """Known features of this CPU; none where the system does not list them."""
+    info = Path('/proc/cpuinfo')
+    if not info.is_file():
+        return []
+    for line in info.read_text().splitlines():
+        if line.lower().startswith(('flags', 'features')):
+            flags = set(line.split(':', 1)[1].split())
+            return [feature for feature in CPU_FEATURES if feature in flags]
+    return []

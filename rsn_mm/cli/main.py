@@ -1,0 +1,48 @@
+"""``rsn-mm predict | export | benchmark | serve | info``."""
+import argparse
+import importlib
+import sys
+from typing import Optional, Sequence
+
+from .. import __version__
+
+# A module of this folder each; another subcommand is another module and its name here.
+SUBCOMMANDS = ('predict', 'export', 'benchmark', 'serve', 'info')
+
+SUCCESS, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
+EXIT_CODES = 'exit codes: 0 all went well, 1 inputs were skipped or something failed, 2 wrong usage, 130 interrupted'
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command."""
+    parser = argparse.ArgumentParser(prog='rsn-mm', description='Human poses by RSN and any other top-down model of MMPose.',
+                                     epilog=EXIT_CODES)
+    parser.add_argument('--version', action='version', version=f'rsn_mm {__version__}')
+    subparsers = parser.add_subparsers(dest='subcommand', required=True, metavar='{' + ','.join(SUBCOMMANDS) + '}')
+    for name in SUBCOMMANDS:
+        module = importlib.import_module(f'.{name}', __package__)
+        subparser = subparsers.add_parser(name, help=module.HELP, description=module.__doc__, epilog=EXIT_CODES,
+                                          formatter_class=argparse.RawDescriptionHelpFormatter)
+        module.add_arguments(subparser)
+        subparser.set_defaults(run=module.run)
+    return parser
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Run the command; the exit code is as ``EXIT_CODES`` says.
+
+    Args:
+        arguments (Sequence[str], optional): Defaults to those of the process.
+    """
+    args = build_parser().parse_args(arguments)
+    try:
+        return args.run(args)
+    except KeyboardInterrupt:
+        print('rsn-mm: interrupted', file=sys.stderr)
+        return INTERRUPTED
+    except (ValueError, TypeError, FileNotFoundError) as error:
+        print(f'rsn-mm {args.subcommand}: {error}', file=sys.stderr)
+        return USAGE
+    except (OSError, RuntimeError, ImportError) as error:
+        print(f'rsn-mm {args.subcommand}: {type(error).__name__}: {error}', file=sys.stderr)
+        return FAILURE

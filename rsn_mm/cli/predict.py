@@ -1,0 +1,66 @@
+"""Poses from pictures, folders, patterns, videos and cameras.
+
+  rsn-mm predict people.jpg --weights rsn18.pth --out poses
+  rsn-mm predict clips/*.mp4 --pose rsn50_coco_256x192 --weights rsn50.pth --det rtmdet_tiny_8xb32-300e_coco \\
+      --det-weights rtmdet_tiny.pth --out poses
+  rsn-mm predict photos --pose rsn18.onnx --runtime onnxruntime --boxes detections.json --out poses
+
+The folder --out gets predictions.json (COCO-style) and the pictures and videos with the poses drawn in. Ctrl-C leaves
+whole files with what has been done so far.
+"""
+import argparse
+import os
+import sys
+from typing import List, Union
+
+from .arguments import add_model, add_runtime, positive
+
+HELP = 'poses from pictures and video'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('inputs', nargs='+', metavar='INPUT',
+                        help='picture, video, folder, quoted pattern, URL, or number of a camera')
+    add_model(parser)
+    add_runtime(parser)
+    boxes = parser.add_argument_group('boxes of the people (default: the whole picture is one person)')
+    boxes.add_argument('--det', metavar='MODEL', help='name or config of an MMDetection detector')
+    boxes.add_argument('--det-weights', metavar='FILE', help='its checkpoint')
+    boxes.add_argument('--boxes', metavar='FILE', help='COCO detections (JSON) in place of a detector')
+    boxes.add_argument('--box-threshold', type=float, default=0.3, metavar='SCORE',
+                       help='leave out detections below (default: %(default)s)')
+    boxes.add_argument('--nms-threshold', type=float, default=0.3, metavar='IOU',
+                       help="leave out detections that overlap a better one more than this (default: %(default)s)")
+    output = parser.add_argument_group('output')
+    output.add_argument('--out', metavar='FOLDER', help='folder for predictions.json, pictures and videos')
+    output.add_argument('--no-overlays', action='store_true', help='write predictions.json alone')
+    output.add_argument('--score-threshold', type=float, metavar='SCORE',
+                        help='do not draw keypoints below (default: what suits the codec)')
+    output.add_argument('--no-progress', action='store_true', help='no progress bar')
+    parser.add_argument('--batch-size', type=positive, metavar='N',
+                        help='most persons in one batch (default: 16 on a CPU, 64 on a GPU)')
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..apis import PoseInferencer  # MMPose takes seconds to import
+    from .main import FAILURE, SUCCESS
+    inferencer = PoseInferencer(
+        args.pose, args.weights, args.det, args.det_weights, args.device, args.runtime, flip_test=args.flip_test or None,
+        batch_size=args.batch_size, box_threshold=args.box_threshold, nms_threshold=args.nms_threshold,
+        random_weights=args.random_weights)
+    stream = inferencer(_cameras(args.inputs), args.boxes, args.out, overlays=not args.no_overlays,
+                        score_threshold=args.score_threshold, progress=not args.no_progress)
+    try:
+        with stream:
+            for _ in stream:
+                pass
+    finally:
+        where = f' in {args.out}' if args.out else ''
+        print(f'{stream.num_poses} poses of {stream.num_frames} frames{where}; {len(stream.skipped)} inputs and '
+              f'{stream.num_skipped_boxes} boxes skipped', file=sys.stderr)
+    return FAILURE if stream.skipped or stream.num_skipped_boxes else SUCCESS
+
+
+def _cameras(inputs: List[str]) -> List[Union[str, int]]:
+    """Numbers are cameras, unless there is such a file."""
+    return [int(one) if one.isdecimal() and not os.path.exists(one) else one for one in inputs]

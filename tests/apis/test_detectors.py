@@ -1,0 +1,113 @@
+"""Boxes of a detector, of a COCO file, of the user."""
+import json
+from pathlib import Path
+from typing import Any, List
+
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+
+from rsn_mm.apis import PoseInferencer
+from rsn_mm.apis.detectors import MMDetDetector, boxes_from, given_boxes, person_class
+from rsn_mm.apis.sources import Frame
+
+EMPTY = np.zeros((4, 4, 3), np.uint8)
+
+
+def write(path: Path, content: Any) -> str:
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+def entry(image_id: Any, x: float, score: float = 0.9, **more: Any) -> dict:
+    return dict(image_id=image_id, bbox=[x, 2, 3, 4], score=score, **more)
+
+
+def test_coco_detections_are_found_by_file_name(tmp_path: Path) -> None:
+    path = write(tmp_path / 'd.json', [entry(139, 1), entry(139, 5, 0.2), entry(139, 7, category_id=3), entry(2, 9)])
+    detector = given_boxes(path, score_threshold=0.3)
+    boxes, scores = detector(Frame('pics/000000000139.jpg', 0, EMPTY), 0)
+    np.testing.assert_array_equal(boxes, [[1, 2, 4, 6]])
+    np.testing.assert_allclose(scores, [0.9])
+    assert len(detector(Frame('pics/000000000140.jpg', 0, EMPTY), 1).boxes) == 0
+
+
+def test_coco_detections_of_a_video_are_found_by_frame(tmp_path: Path) -> None:
+    detector = given_boxes(write(tmp_path / 'd.json', [entry(i, i) for i in range(12)]))
+    assert detector(Frame('3.mp4', 10, EMPTY, 30.), 10).boxes[0, 0] == 10
+    assert detector(Frame('array 0', 0, EMPTY), 0).boxes[0, 0] == 0
+
+
+def test_an_annotation_file_names_its_pictures(tmp_path: Path) -> None:
+    content = dict(images=[dict(id=7, file_name='sub/a.jpg')], annotations=[dict(image_id=7, bbox=[1, 2, 3, 4])])
+    boxes, scores = given_boxes(write(tmp_path / 'd.json', content))(Frame('elsewhere/a.jpg', 0, EMPTY), 0)
+    assert boxes.tolist() == [[1, 2, 4, 6]] and scores.tolist() == [1.]
+
+
+@pytest.mark.parametrize('content', [dict(images=[]), [dict(image_id=1)], [dict(bbox=[1, 2, 3, 4])], 3,
+                                     [entry(1, 2, box=1) | dict(bbox=[1, 2])]])
+def test_other_json_is_refused(tmp_path: Path, content: Any) -> None:
+    with pytest.raises(ValueError, match='no COCO detection file'):
+        given_boxes(write(tmp_path / 'd.json', content))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="boxes='.*none.json' does not exist"):
+        given_boxes(str(tmp_path / 'none.json'))
+
+
+@pytest.mark.parametrize('rows', [np.zeros(4), np.zeros((2, 3)), np.zeros((1, 2, 4))])
+def test_boxes_of_another_shape_are_refused(rows: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r'boxes\[1\] has shape'):
+        given_boxes([np.zeros((1, 4)), rows])
+
+
+def test_boxes_with_and_without_scores() -> None:
+    assert boxes_from([[1, 2, 3, 4, .5]], '').scores.tolist() == [.5]
+    assert boxes_from([[1, 2, 3, 4]], '').scores.tolist() == [1.]
+    assert boxes_from([], '').boxes.shape == (0, 4)
+
+
+@pytest.mark.parametrize('meta, index', [
+    (dict(classes=('cat', 'person')), 1), (dict(CLASSES=['Person']), 0), (dict(classes=('cat', )), 0), ({}, 0),
+    (dict(classes='person'), 0)
+])
+def test_the_person_class_is_found_by_name(meta: dict, index: int) -> None:
+    assert person_class(meta) == index
+
+
+def test_boxes_of_a_detector_are_those_of_mmdet(tiny_detector: List[str], tiny, pictures: List[np.ndarray]) -> None:
+    from mmdet.apis import inference_detector
+    detector = MMDetDetector(*tiny_detector, device='cpu', score_threshold=0.01, nms_threshold=0.5)
+    assert detector.person == 1
+    boxes, scores = detector(Frame('a', 0, pictures[0]), 0)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        found = inference_detector(detector.model, pictures[0]).pred_instances.numpy()
+    people = found.bboxes[found.labels == 1]
+    assert 0 < len(boxes) <= len(people) < len(found) and (scores >= 0.01).all()
+    assert all((np.abs(people - box).max(axis=1) < 1e-4).any() for box in boxes)
+
+    inferencer = PoseInferencer(*tiny, *tiny_detector, device='cpu', box_threshold=0.01, nms_threshold=0.5)
+    result = next(inferencer(pictures[0]))
+    assert len(result) + result.skipped_boxes == len(boxes)
+
+
+def test_people_alone_are_taken_each_once_and_with_a_score(tiny_detector: List[str], monkeypatch) -> None:
+    from mmdet.structures import DetDataSample
+    from mmengine.structures import InstanceData
+    boxes = torch.tensor([[0., 0, 10, 10], [1, 0, 11, 10], [30, 0, 40, 10], [50, 0, 60, 10], [70, 0, 80, 10]])
+    found = DetDataSample(pred_instances=InstanceData(
+        bboxes=boxes, scores=torch.tensor([.8, .9, .7, .2, .6]), labels=torch.tensor([1, 1, 0, 1, 1])))
+    detector = MMDetDetector(*tiny_detector, device='cpu')
+    monkeypatch.setattr('mmdet.apis.inference_detector', lambda model, image, test_pipeline: found)
+    people = detector(Frame('a', 0, EMPTY), 0)
+    np.testing.assert_array_equal(people.boxes, boxes[[1, 4]])
+    np.testing.assert_allclose(people.scores, [.9, .6])
+
+
+def test_a_detector_needs_weights(tiny_detector: List[str]) -> None:
+    with pytest.raises(ValueError, match='det_weights is missing'):
+        MMDetDetector(tiny_detector[0], None, 'cpu')
+    with pytest.raises(ValueError, match='mmdet is called .*rtmdet_tiny_8xb32'):
+        MMDetDetector('rtmdet_tiny_8xb32-300e_cocoo', None, 'cpu')

@@ -1,0 +1,83 @@
+"""``rsn-mm info``, ``benchmark``, ``export``, and the command as a whole."""
+import json
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import rsn_mm
+from rsn_mm import compat
+from rsn_mm.apis import PoseInferencer
+from rsn_mm.cli.arguments import RUNTIMES
+from rsn_mm.cli.main import SUBCOMMANDS, build_parser, main
+
+
+def test_info_tells_versions_adapters_and_runtimes(capsys) -> None:
+    assert main(['info', '--json']) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts['rsn_mm'] == rsn_mm.__version__ and 'torch' in facts['packages']
+    assert facts['adapters'] == compat.active() and facts['runtimes']['torch'] == 'installed'
+    assert main(['info']) == 0
+    text = capsys.readouterr().out
+    assert all(f'{name}: ' in text for name in (*compat.active(), 'torch', 'numpy', 'cores'))
+
+
+def test_benchmark_prints_milliseconds(tiny, capsys) -> None:
+    assert main(['benchmark', '--pose', tiny.config, '--random-weights', '--device', 'cpu', '--people', '2', '--frames',
+                 '3']) == 0
+    assert 'ms a person' in capsys.readouterr().out
+
+
+def test_export_and_predict_with_the_file(tiny, folder: Path, tmp_path: Path, capsys,
+                                          monkeypatch) -> None:
+    pytest.importorskip('onnxscript')
+    pytest.importorskip('onnxruntime')
+    path = tmp_path / 'tiny.onnx'
+    model = ['--pose', tiny.config, '--weights', tiny.weights]
+    assert main(['export', str(path), *model]) == 0
+    assert 'crops of 48x64 px' in capsys.readouterr().out
+    picture = cv2.imread(str(folder / '0.png'))
+    boxes = np.array([[10, 5, 80, 110], [60, 20, 120, 100]], np.float32)
+    expected, = PoseInferencer(*tiny, device='cpu')(picture, boxes=boxes)
+    result, = PoseInferencer(str(path), device='cpu')(picture, boxes=boxes)
+    np.testing.assert_allclose(result.keypoints, expected.keypoints, atol=0.05)
+    assert result.keypoint_names == expected.keypoint_names and result.skeleton == expected.skeleton
+    with pytest.raises(ValueError, match='has its weights inside'):
+        PoseInferencer(str(path), tiny.weights)
+
+    # The float32 file again, without waiting for the exporter.
+    monkeypatch.setattr('rsn_mm.deploy.export_onnx', lambda model, out, **options: shutil.copy(path, out))
+    assert main(['export', str(tmp_path / 'int8.onnx'), *model, '--int8', str(folder)]) == 0
+    assert 'int8' in capsys.readouterr().out
+    small, = PoseInferencer(str(tmp_path / 'int8.onnx'), device='cpu')(picture, boxes=boxes)
+    assert np.isfinite(small.keypoints).all() and np.abs(small.scores - expected.scores).max() < 0.2
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['export', 'a.pth', '--random-weights'], r'does not end in .onnx'),
+    (['export', 'a.onnx', '--random-weights', '--int8-boxes', 'b.json'], 'is for --int8'),
+    (['export', 'a.onnx'], 'weights is missing'),
+    (['benchmark', '--pose', 'rsn19_coco'], 'Near names'),
+])
+def test_wrong_usage(arguments, message: str, capsys) -> None:
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_help_of_every_subcommand(capsys) -> None:
+    for name in SUBCOMMANDS:
+        with pytest.raises(SystemExit) as exited:
+            build_parser().parse_args([name, '--help'])
+        assert exited.value.code == 0
+        text = capsys.readouterr().out
+        assert 'exit codes' in text and (import_module(f'rsn_mm.cli.{name}').__doc__ or 'x').splitlines()[0] in text
+
+
+def test_the_script_leads_here_and_runtimes_are_those_of_deploy(config_dir: Path) -> None:
+    project = (config_dir.parent / 'pyproject.toml').read_text()
+    assert '[project.scripts]\nrsn-mm = "rsn_mm.cli.main:main"\n' in project
+    from rsn_mm.deploy.runtimes import RUNTIMES as known
+    assert RUNTIMES == known
