@@ -1,4 +1,4 @@
-"""The ops stand in for MMCV's compiled ones: same results, in single calls and in whole detectors."""
+"""The ops stand in for MMCV's compiled ones: same results."""
 import importlib
 import importlib.util
 import subprocess
@@ -78,19 +78,7 @@ def test_results_and_gradients_are_those_of_the_compiled_ops(name, reference):
 
 def test_reference_has_no_case_that_is_not_run(reference):
     in_file = {key.rpartition('/')[0] for key in reference} - {''}
-    assert in_file == set(CASES) | set(script.DETECTORS)
-
-
-@pytest.mark.filterwarnings('ignore::FutureWarning')
-@pytest.mark.parametrize('name', script.DETECTORS)
-def test_detectors_find_the_same_boxes(name, reference):
-    found = script.detect(script.build_detector(name), script.image())
-    expected = {key: reference[f'{name}/{key}'] for key in found}
-    count = len(expected['labels'])
-    assert count >= 10
-    np.testing.assert_array_equal(found['labels'][:count], expected['labels'])
-    np.testing.assert_allclose(found['bboxes'][:count], expected['bboxes'], rtol=0, atol=1e-3)
-    np.testing.assert_allclose(found['scores'][:count], expected['scores'], rtol=0, atol=1e-5)
+    assert in_file == set(CASES)
 
 
 def test_every_name_of_the_compiled_module_is_there(reference):

@@ -1,12 +1,12 @@
-"""Writes ``mmcv_ops_reference.npz``: results of MMCV's compiled ops, and of two detectors that run on them.
+"""Writes ``mmcv_ops_reference.npz``: results of MMCV's compiled ops.
 
-Run it where MMCV 2.1.0 with compiled ops and MMDetection 3.3.0 are installed. It takes a minute on a CPU:
+Run it where MMCV 2.1.0 with compiled ops is installed:
 
     python tests/data/make_mmcv_ops_reference.py
 
 ``tests/compat/test_mmcv_ops.py`` runs the same calls where the compiled ops are missing. Keys of the file:
-``<case>/<result>``; ``<detector>/bboxes``, ``/scores`` and ``/labels``; and ``names``, all public names of the
-extension module.
+``<case>/<result>``; and ``names``, all public names of the extension module. ``make_detector_reference.py`` does the same for
+whole detectors.
 
 Inputs are not stored: they come from numpy's legacy generator, whose streams do not change between versions. Cases in
 which equal scores matter have at most 16 boxes: beyond, the order in which PyTorch sorts equal scores depends on the
@@ -21,9 +21,6 @@ import torch
 import torch.nn.functional as F
 
 TARGET = Path(__file__).with_name('mmcv_ops_reference.npz')
-IMAGE_SIZE_HW = (96, 128)
-# Detections of one image that are compared, unless noise below the precision of the network changes them earlier.
-MOST_DETECTIONS = 60
 
 
 class Case(NamedTuple):
@@ -140,86 +137,6 @@ def _deform_conv_cases() -> List[Case]:
     return found
 
 
-# Config of each detector in MMDetection, and the weights it is given: (part of a parameter's name, scale, bias), the
-# first one that fits. They keep every layer close to linear, so that rounding does not grow on the way to the boxes.
-DETECTORS = {
-    'rtmdet': ('rtmdet/rtmdet_tiny_8xb32-300e_coco.py',
-               (('rtm_cls', 1., -3.), ('rtm_reg', .5, 4.), ('.bn.', .5, 1.), ('fc', 1., 0.), ('', 2., 0.))),
-    'faster_rcnn': ('faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
-                    (('bn3', .2, 0.), ('bn', .5, .5), ('downsample.1', 1., 0.), ('rpn_reg', .2, 0.),
-                     ('rpn_cls', 1., 0.), ('fc_reg', .3, 0.), ('fc_cls', 1., 0.), ('', 1.4, 0.))),
-}
-
-
-def build_detector(name: str) -> torch.nn.Module:
-    """A detector with the same weights on every machine."""
-    import mmdet
-    from mmdet.registry import MODELS
-    from mmengine.config import Config
-    from mmengine.model import revert_sync_batchnorm
-    from mmengine.registry import init_default_scope
-    path, rules = DETECTORS[name]
-    config = Config.fromfile(str(Path(mmdet.__file__).parent / '.mim' / 'configs' / path)).model
-    config.backbone.init_cfg = None
-    init_default_scope('mmdet')
-    model = revert_sync_batchnorm(MODELS.build(config)).eval()
-    rng = np.random.RandomState(3)
-    with torch.no_grad():
-        for parameter_name, parameter in model.named_parameters():
-            scale, bias = next(rule[1:] for rule in rules if rule[0] in parameter_name)
-            if parameter.ndim > 1:
-                values = rng.standard_normal(parameter.shape) * (scale / parameter[0].numel()**0.5)
-                parameter.copy_(torch.from_numpy(values))
-            elif not parameter_name.endswith('scale'):
-                parameter.fill_(scale if parameter_name.endswith('weight') else bias)
-        _set_running_statistics(model)
-    return model.eval()
-
-
-def _set_running_statistics(model: torch.nn.Module) -> None:
-    """Normalise every layer by what the test image gives, or the signal would vanish or overflow."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            module.train()
-            module.momentum = 1.
-    features = model.extract_feat((image()[None] - 120) / 60)
-    if hasattr(model, 'bbox_head'):
-        model.bbox_head(features)
-
-
-def image() -> torch.Tensor:
-    """A smooth picture in 0..255, shape (3, H, W)."""
-    height, width = IMAGE_SIZE_HW
-    coarse = _floats(np.random.RandomState(4).standard_normal((1, 3, height // 8, width // 8)))
-    return F.interpolate(coarse, size=IMAGE_SIZE_HW, mode='bilinear', align_corners=False)[0] * 60 + 120
-
-
-def detect(model: torch.nn.Module, picture: torch.Tensor) -> Dict[str, np.ndarray]:
-    """Bboxes (n, 4) in pixels as x1, y1, x2, y2, scores (n,) and labels (n,), by falling score."""
-    from mmdet.structures import DetDataSample
-    sample = DetDataSample(metainfo={'img_shape': IMAGE_SIZE_HW, 'ori_shape': IMAGE_SIZE_HW, 'pad_shape': IMAGE_SIZE_HW,
-                                         'batch_input_shape': IMAGE_SIZE_HW, 'scale_factor': (1., 1.)})
-    with torch.no_grad():
-        found = model.test_step({'inputs': [picture], 'data_samples': [sample]})[0].pred_instances
-    return {key: found[key][:MOST_DETECTIONS].numpy() for key in ('bboxes', 'scores', 'labels')}
-
-
-def _stable_detections(name: str) -> Dict[str, np.ndarray]:
-    """The first detections, up to where noise of 1e-3 gray levels changes their order."""
-    model = build_detector(name)
-    found = detect(model, image())
-    count = len(found['labels'])
-    for seed in range(10):
-        noise = _floats(np.random.RandomState(seed).standard_normal((3, *IMAGE_SIZE_HW)))
-        other = detect(model, image() + 1e-3 * noise)
-        near = np.abs(found['bboxes'] - other['bboxes']).max(axis=1) < 0.1
-        same = near & (found['labels'] == other['labels'])
-        count = min(count, len(same) if same.all() else int(np.argmin(same)))
-    if count < 10:
-        raise RuntimeError(f'Only {count} detections of {name} are stable. Change the weights in DETECTORS.')
-    return {key: values[:count] for key, values in found.items()}
-
-
 def main(write: Callable[..., None] = np.savez_compressed) -> None:
     """Write the file.
 
@@ -232,8 +149,6 @@ def main(write: Callable[..., None] = np.savez_compressed) -> None:
     arrays = {'names': np.array([name for name in dir(extension) if not name.startswith('_')])}
     for case in cases():
         arrays.update({f'{case.name}/{key}': array for key, array in run_case(case).items()})
-    for name in DETECTORS:
-        arrays.update({f'{name}/{key}': array for key, array in _stable_detections(name).items()})
     write(TARGET, **arrays)
 
 
