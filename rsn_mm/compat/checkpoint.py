@@ -13,6 +13,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 
+from ..checkpoints.plain_types import restore
 from ..checkpoints.safetensors_file import is_safetensors, read_safetensors
 
 TRUST = 'RSN_MM_TRUST_CHECKPOINTS'
@@ -53,7 +54,7 @@ def load_from_local(filename: str, map_location: Any = None, trust: bool = False
     trusted = trust or os.environ.get(TRUST) == '1'
     try:
         with torch.serialization.safe_globals(_allowed()):
-            return torch.load(filename, map_location=map_location, weights_only=not trusted)
+            return restore(torch.load(filename, map_location=map_location, weights_only=not trusted))
     except pickle.UnpicklingError as error:
         raise ValueError(f'The checkpoint {filename!r} is refused: it holds more than tensors and plain types, and loading '
                          f'it could run code. If you trust its origin, set {TRUST}=1 (or --trust, where a tool has it). '
@@ -65,7 +66,8 @@ def load_from_local(filename: str, map_location: Any = None, trust: bool = False
 
 def _load_url(url: str, *args: Any, **kwargs: Any) -> dict:
     with torch.serialization.safe_globals(_allowed()):
-        return torch.hub.load_state_dict_from_url(url, *args, weights_only=os.environ.get(TRUST) != '1', **kwargs)
+        return restore(torch.hub.load_state_dict_from_url(
+            url, *args, weights_only=os.environ.get(TRUST) != '1', **kwargs))
 
 
 def _allowed() -> List[Any]:

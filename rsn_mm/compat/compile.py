@@ -1,0 +1,75 @@
+"""``compile=True`` in a config compiles the network: backbone, neck and head, in training and testing.
+
+MMEngine compiles the whole training step, data samples and optimizer included; whether that works depends on the order
+in which Python's sets give their elements (``PYTHONHASHSEED``), and testing is left as it is.
+"""
+from typing import Any, Dict, Iterator, Optional, Tuple
+
+import torch
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+# MMPose's heads are not called: their ``loss`` and ``predict`` call these methods.
+HEAD_METHODS = ('forward', 'forward_last')
+
+
+def missing() -> Optional[str]:
+    return 'MMEngine compiles data samples along with the network'
+
+
+def install() -> None:
+    load_or_resume, compile_step = Runner.load_or_resume, Runner._maybe_compile
+
+    # The last thing that training, validation and testing have in common before they begin.
+    def load_or_resume_and_compile(self: Runner) -> None:
+        load_or_resume(self)
+        options, model = _options(self.cfg.get('compile')), _estimator(self.model)
+        if options is not None and hasattr(model, 'backbone'):
+            compile_network(model, options)
+
+    def maybe_compile(self: Runner, target: str) -> None:
+        if not hasattr(_estimator(self.model), 'backbone'):
+            compile_step(self, target)
+
+    Runner.load_or_resume = load_or_resume_and_compile
+    Runner._maybe_compile = maybe_compile
+
+
+def compile_network(model: nn.Module, options: Dict[str, Any]) -> None:
+    """Compile ``backbone``, ``neck`` and ``head`` of a model in place; names of parameters stay. Once is enough.
+
+    Args:
+        model (nn.Module): A model as MMPose builds them.
+        options (dict): Arguments of :func:`torch.compile`.
+    """
+    for name in ('backbone', 'neck'):
+        module = getattr(model, name, None)
+        if module is not None and module._compiled_call_impl is None:
+            module.compile(**options)
+    head = getattr(model, 'head', None)
+    for name, method in _methods_to_compile(head):
+        setattr(head, name, torch.compile(method, **options))
+
+
+def _methods_to_compile(head: Optional[nn.Module]) -> Iterator[Tuple[str, Any]]:
+    for name in HEAD_METHODS:
+        # A method that is compiled already is an attribute of the object itself.
+        if hasattr(head, name) and name not in vars(head):
+            yield name, getattr(head, name)
+
+
+def _options(setting: Any) -> Optional[Dict[str, Any]]:
+    """Arguments of ``torch.compile``; None where nothing is to be compiled."""
+    if setting is None or setting is False:
+        return None
+    if setting is True:
+        return {}
+    if not isinstance(setting, dict):
+        raise TypeError(f"compile={setting!r} in the config is neither True, False nor a dict of torch.compile's arguments. "
+                        "Give True, or for example dict(mode='max-autotune-no-cudagraphs').")
+    return dict(setting)
+
+
+def _estimator(model: nn.Module) -> nn.Module:
+    return model.module if is_model_wrapper(model) else model
