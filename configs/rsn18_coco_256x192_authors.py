@@ -9,7 +9,7 @@ model = dict(
     data_preprocessor=dict(mean=[103.53, 116.28, 123.675], std=[57.375, 57.12, 58.395], bgr_to_rgb=False))
 
 train_pipeline = [
-    dict(type='rsn_mm.LoadImage'),
+    dict(type='rsn_mm.LoadImage', cache_mb=256),
     dict(type='GetBBoxCenterScale', padding=1.05),
     dict(type='rsn_mm.RandomBoxExtension', max_extension=(0.6, 0.8)),
     dict(type='RandomFlip', direction='horizontal'),
@@ -23,9 +23,8 @@ train_pipeline = [
     # 0.8 x U(0.75, 1.25).
     dict(type='rsn_mm.UniformBBoxTransform', scale_factor=(0.6, 1.0), rotate_factor=45.0, rotate_prob=0.5),
     dict(type='TopdownAffine', input_size={{_base_.input_size}}),
-    dict(type='GenerateTarget', multilevel=True, encoder={{_base_.codecs}}),
     dict(type='rsn_mm.LoadVisibility'),
-    dict(type='PackPoseInputs'),
+    dict(type='PackPoseInputs', pack_transformed=True),
 ]
 train_dataloader = dict(batch_size=32, dataset=dict(pipeline=train_pipeline))
 

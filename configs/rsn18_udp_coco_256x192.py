@@ -3,10 +3,10 @@ _base_ = 'rsn18_coco_256x192.py'
 
 codec = dict(type='UDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
 
-model = dict(head=dict(decoder=dict(_delete_=True, **codec)))
+model = dict(head=dict(encoder=None, decoder=dict(_delete_=True, **codec)))
 
 train_pipeline = [
-    dict(type='rsn_mm.LoadImage'),
+    dict(type='rsn_mm.LoadImage', cache_mb=256),
     dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
     dict(type='RandomFlip', direction='horizontal'),
     dict(type='RandomHalfBody', min_total_keypoints=4, prob=0.3),
@@ -17,7 +17,7 @@ train_pipeline = [
     dict(type='PackPoseInputs'),
 ]
 val_pipeline = [
-    dict(type='rsn_mm.LoadImage'),
+    dict(type='rsn_mm.LoadImage', cache_mb=16),
     dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
     dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True),
     dict(type='PackPoseInputs'),

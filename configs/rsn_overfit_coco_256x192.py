@@ -15,12 +15,11 @@ param_scheduler = [
 ]
 
 train_pipeline = [
-    dict(type='rsn_mm.LoadImage'),
+    dict(type='rsn_mm.LoadImage', cache_mb=256),
     dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
     dict(type='TopdownAffine', input_size={{_base_.input_size}}),
-    dict(type='GenerateTarget', multilevel=True, encoder={{_base_.codecs}}),
     # No LoadVisibility: occluded joints count in the metric, so they are learned like visible ones.
-    dict(type='PackPoseInputs'),
+    dict(type='PackPoseInputs', pack_transformed=True),
 ]
 train_dataloader = dict(batch_size=8, num_workers=1, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(

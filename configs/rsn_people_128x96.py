@@ -16,7 +16,7 @@ codecs = [
 
 model = dict(
     backbone=dict(num_blocks=[1, 1, 1, 1], stem_channels=32, unit_channels=64),
-    head=dict(in_channels=64, decoder=codecs[-1]))
+    head=dict(in_channels=64, encoder=codecs, decoder=codecs[-1]))
 
 train_cfg = dict(max_epochs=24, val_interval=24)
 optim_wrapper = dict(optimizer=dict(lr=1e-2))
@@ -27,17 +27,16 @@ param_scheduler = [
 randomness = dict(seed=0)
 
 train_pipeline = [
-    dict(type='rsn_mm.LoadImage'),
+    dict(type='rsn_mm.LoadImage', cache_mb=256),
     dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
     dict(type='RandomFlip', direction='horizontal'),
     dict(type='RandomBBoxTransform', shift_prob=0.0, scale_factor=(0.8, 1.25), rotate_factor=30.0, rotate_prob=0.5),
     dict(type='TopdownAffine', input_size=input_size),
-    dict(type='GenerateTarget', multilevel=True, encoder=codecs),
     dict(type='rsn_mm.LoadVisibility'),
-    dict(type='PackPoseInputs'),
+    dict(type='PackPoseInputs', pack_transformed=True),
 ]
 val_pipeline = [
-    dict(type='rsn_mm.LoadImage'),
+    dict(type='rsn_mm.LoadImage', cache_mb=16),
     dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
     dict(type='TopdownAffine', input_size=input_size),
     dict(type='PackPoseInputs'),

@@ -18,7 +18,7 @@ model = dict(
     test_cfg=dict(_delete_=True, flip_test=True))
 
 train_pipeline = [
-    dict(type='rsn_mm.LoadImage'),
+    dict(type='rsn_mm.LoadImage', cache_mb=256),
     dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
     dict(type='RandomFlip', direction='horizontal'),
     dict(type='RandomHalfBody', min_total_keypoints=4, prob=0.3),

@@ -16,21 +16,20 @@ codecs = [
         blur_kernel_size=5) for kernel_size in (23, 17, 13, 11, 7)
 ]
 
-model = dict(head=dict(decoder=codecs[-1]))
+model = dict(head=dict(encoder=codecs, decoder=codecs[-1]))
 
 train_pipeline = [
-    dict(type='rsn_mm.LoadImage'),
+    dict(type='rsn_mm.LoadImage', cache_mb=256),
     dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
     dict(type='RandomFlip', direction='horizontal'),
     dict(type='RandomHalfBody', min_total_keypoints=4, prob=0.3),
     dict(type='RandomBBoxTransform', shift_prob=0.0, scale_factor=(0.7, 1.35), rotate_factor=45.0, rotate_prob=0.5),
     dict(type='TopdownAffine', input_size=input_size),
-    dict(type='GenerateTarget', multilevel=True, encoder=codecs),
     dict(type='rsn_mm.LoadVisibility'),
-    dict(type='PackPoseInputs'),
+    dict(type='PackPoseInputs', pack_transformed=True),
 ]
 val_pipeline = [
-    dict(type='rsn_mm.LoadImage'),
+    dict(type='rsn_mm.LoadImage', cache_mb=16),
     dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
     dict(type='TopdownAffine', input_size=input_size),
     dict(type='PackPoseInputs'),

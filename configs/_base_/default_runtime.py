@@ -6,14 +6,16 @@ scope, and then imports MMPose before the scope below has made that possible.
 default_scope = 'rsn_mm'
 
 default_hooks = dict(
+    # Losses stay on the device until a line of the log is written.
+    runtime_info=dict(type='rsn_mm.RuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=10, max_keep_ckpts=3),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
+    checkpoint=dict(type='rsn_mm.CheckpointHook', interval=10, max_keep_ckpts=3),
+    sampler_seed=dict(type='rsn_mm.EpochSeedHook'),
     visualization=dict(type='PoseVisualizationHook', enable=False))
-# Running statistics of the processes are averaged before a checkpoint is written.
-custom_hooks = [dict(type='SyncBuffersHook')]
+# Running statistics of the processes are averaged before a checkpoint is written. Tests run on a fused copy of the model.
+custom_hooks = [dict(type='SyncBuffersHook'), dict(type='rsn_mm.FuseHook')]
 
 # All inputs have one size: cuDNN may choose its kernels by trial.
 env_cfg = dict(

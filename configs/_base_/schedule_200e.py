@@ -5,6 +5,7 @@ train_cfg = dict(by_epoch=True, max_epochs=200, val_interval=10)
 val_cfg = dict()
 test_cfg = dict()
 
+# In this scope OptimWrapper is rsn_mm.OptimWrapper, and rsn_mm.AmpOptimWrapper with --amp: bfloat16, no loss scaling.
 optim_wrapper = dict(optimizer=dict(type='Adam', lr=5e-4, weight_decay=1e-5))
 
 param_scheduler = [

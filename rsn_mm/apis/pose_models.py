@@ -16,8 +16,7 @@ from .drawing import score_threshold_of
 from .results import PoseMeta
 
 RUNTIME_OF_FILE = {'.onnx': 'onnxruntime', '.xml': 'openvino'}
-# An exported file does not say how boxes were grown: these are the factors of the configs of each data set.
-PADDING_OF_DATASET = {'mpii': (1.25, 1.25)}
+# Of a model that was exported without a config: COCO's.
 PADDING = (1.09, 1.135)
 # Persons at once. On a CPU more of them fall out of the cache, on a GPU fewer leave it idle.
 CPU_BATCH, GPU_BATCH = 16, 64
@@ -123,5 +122,5 @@ def default_batch_size(device: str) -> int:
 
 def _describe_exported(runtime: CropModel, metadata: PoseMetadata) -> PoseModel:
     names = metadata.keypoint_names or tuple(str(i) for i in range(metadata.num_keypoints))
-    crops = CropRule(metadata.input_size, PADDING_OF_DATASET.get(metadata.dataset_name, PADDING))
+    crops = CropRule(metadata.input_size, metadata.padding or PADDING)
     return PoseModel(runtime, crops, PoseMeta.plain(names, metadata.skeleton), score_threshold_of(metadata.codec))

@@ -1,4 +1,9 @@
-"""MMPose's data sets with checks of what they are given."""
+"""MMPose's data sets with checks of what they are given, and the order and batches in which persons are loaded."""
 from .checked import CocoDataset, CrowdPoseDataset, MpiiDataset
+from .collate import stack_inputs
+from .photo_window import PhotoWindowSampler
+from .unreadable import BatchWithGaps, skip_unreadable
 
-__all__ = ['CocoDataset', 'CrowdPoseDataset', 'MpiiDataset']
+__all__ = [
+    'BatchWithGaps', 'CocoDataset', 'CrowdPoseDataset', 'MpiiDataset', 'PhotoWindowSampler', 'skip_unreadable', 'stack_inputs'
+]

@@ -1,19 +1,53 @@
-"""MMPose's data sets under their own names, refusing missing files and empty lists with a remedy."""
+"""MMPose's data sets under their own names, which name what is missing or wrong and leave out what cannot be used."""
+import json
+import logging
 import os
-from typing import List, Tuple
+import pickle
+from collections import Counter
+from functools import cached_property
+from typing import Any, Dict, Hashable, List, Optional, Set, Tuple
 
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
 from mmpose.datasets import datasets as mmpose_datasets
 
 from ..registry import DATASETS
+from ..transforms import UnreadableImageError
+from .faults import KINDS, ambiguous_images, annotation_faults, image_faults
+from .unreadable import Unreadable, UnreadableCount, name_some
 
 
 class CheckedFiles:
-    """Mixin in front of one of MMPose's data sets.
+    """Mixin in front of one of MMPose's data sets. It hands out their persons, in a third of the time.
+
+    Persons whose annotation or detected box cannot be used (``rsn_mm.datasets.faults.KINDS`` says what is ``dropped``) are
+    left out; how many and which, the log says. In training, persons whose photo ``rsn_mm.LoadImage`` cannot read are
+    replaced by others, see :class:`UnreadableCount`. In testing such a photo raises, except with ``rsn_mm.TestLoop`` and
+    ``rsn_mm.ValLoop``, which leave out its persons.
+
+    Args:
+        max_unreadable (float): Share of the persons, 0 to 1, whose photo may be unreadable in training. Defaults to 0.01.
+        **kwargs: Arguments of MMPose's data set.
 
     Raises:
         FileNotFoundError: if the annotation, box or head-box file does not exist.
-        ValueError: if no person is left to train or test on.
+        ValueError: if ``max_unreadable`` is out of its range; if a file is no JSON in UTF-8; if no person is left to train or
+            test on.
     """
+    skip_unreadable = False
+
+    def __init__(self, *args: Any, max_unreadable: float = 0.01, **kwargs: Any) -> None:
+        if not 0 <= max_unreadable <= 1:
+            raise ValueError(f'max_unreadable={max_unreadable!r} must be the share of persons that may be left out, 0 to 1.')
+        self.max_unreadable = max_unreadable
+        self._dropped: Dict[Tuple[str, Hashable], str] = {}
+        super().__init__(*args, **kwargs)
+
+    def full_init(self) -> None:
+        if not self._fully_initialized:
+            super().full_init()
+            self.unreadable = UnreadableCount(len(self), self.max_unreadable, type(self).__name__)
 
     def load_data_list(self) -> List[dict]:
         for name, remedy in (
@@ -26,21 +60,140 @@ class CheckedFiles:
                 raise FileNotFoundError(f'{name}={path!r} of {type(self).__name__} does not exist (looked for in '
                                         f'{os.getcwd()!r}). {remedy}, for example with --cfg-options '
                                         f'train_dataloader.dataset.{name}=..., and alike for val_ and test_dataloader.')
-        data_list = super().load_data_list()
+        data_list = self._load_persons()
+        if self.bbox_file:
+            data_list = [person for person in data_list if not self._drop_unusable(person)]
+        self._report_dropped()
         if not data_list:
             raise ValueError(f'{type(self).__name__} finds no person in {self.ann_file!r}: there is nothing to '
                              f'{"test" if self.test_mode else "train"} on. A person counts if it is not a crowd, has a box '
                              'of positive size and at least one labelled joint.')
         return data_list
 
+    def _load_persons(self) -> List[dict]:
+        try:
+            return super().load_data_list()
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f'{self._files} of {type(self).__name__} is no whole JSON file in UTF-8: {error}. Fetch it again.'
+                             ) from error
+        except KeyError as error:
+            raise ValueError(f'In {self._files} of {type(self).__name__} an entry lacks {error}, or refers to the photo '
+                             f'{error}, which is not listed. `python tools/check_dataset.py CONFIG` names the entry.'
+                             ) from error
+
+    @property
+    def _files(self) -> str:
+        return ' or '.join(repr(path) for path in (self.ann_file, self.bbox_file) if path)
+
+    def get_data_info(self, idx: int) -> dict:
+        """MMPose's, with what is the same for all persons unpickled: copying it list by list takes ten times as long."""
+        return {**BaseDataset.get_data_info(self, idx), **pickle.loads(self._same_for_all)}
+
+    def prepare_data(self, idx: int) -> Any:
+        """The sample; if its photo cannot be read None, for which MMEngine takes another one in training."""
+        try:
+            return super().prepare_data(idx)
+        except UnreadableImageError as error:
+            if not self.test_mode:
+                self.unreadable.add(self._of_same_photo(idx), self._path, error)
+                return None
+            if not self.skip_unreadable:
+                raise
+            return Unreadable(self._path(idx), str(error))
+
+    @cached_property
+    def _same_for_all(self) -> bytes:
+        own = BaseDataset.get_data_info(self, 0)
+        return pickle.dumps({key: value for key, value in super().get_data_info(0).items() if key not in own})
+
+    def _path(self, idx: int) -> str:
+        return BaseDataset.get_data_info(self, idx)['img_path']
+
+    def _of_same_photo(self, idx: int) -> List[int]:
+        """A person and those around it in the list that are in the same photo."""
+        path, first, last = self._path(idx), idx, idx
+        while first > 0 and self._path(first - 1) == path:
+            first -= 1
+        while last + 1 < len(self) and self._path(last + 1) == path:
+            last += 1
+        return list(range(first, last + 1))
+
+    def _drop(self, kind: str, person: Hashable, detail: str) -> None:
+        self._dropped.setdefault((kind, person), detail)
+
+    def _drop_unusable(self, person: dict) -> bool:
+        """Whether a person as MMPose makes it, of MPII or of a detected box, is left out."""
+        bbox, joints = person['bbox'], person['keypoints']
+        if not np.isfinite(bbox).all() or not np.isfinite(person['bbox_score']).all():
+            kind = 'box malformed'
+        elif (np.asarray(bbox)[..., 2:] <= np.asarray(bbox)[..., :2]).any():
+            kind = 'box empty'
+        elif joints.shape[-2] != self.metainfo['num_keypoints'] or person['keypoints_visible'].shape[1] != joints.shape[1]:
+            kind = 'joints malformed'
+        elif not np.isfinite(joints).all():
+            kind = 'joints not finite'
+        else:
+            return False
+        self._drop(kind, person['id'], f'of photo {person["img_path"]!r}')
+        return True
+
+    def _report_dropped(self) -> None:
+        counts = Counter(kind for kind, _ in self._dropped)
+        for kind, count in counts.items():
+            persons = [person for other, person in self._dropped if other == kind]
+            example = self._dropped[kind, persons[0]]
+            print_log(f'{type(self).__name__} leaves out {count} persons of {self.ann_file!r}: {KINDS[kind].meaning}. Ids: '
+                      f'{name_some(persons)}. The first: {example}. `python tools/check_dataset.py CONFIG` lists all.',
+                      'current', logging.WARNING)
+        self._dropped.clear()
+
+
+class _CheckedAnnotations(CheckedFiles):
+    """Mixin for annotations in COCO's format, which are looked at before MMPose parses them."""
+
+    def load_data_list(self) -> List[dict]:
+        self._seen: Set[Hashable] = set()
+        self._ambiguous: Optional[Set[Hashable]] = None
+        data_list = super().load_data_list()
+        self._seen.clear()
+        return data_list
+
+    def parse_data_info(self, raw_data_info: dict) -> Optional[dict]:
+        """MMPose's, None for an annotation that cannot be used."""
+        annotation, image = raw_data_info['raw_ann_info'], raw_data_info['raw_img_info']
+        if self._ambiguous is None:
+            self._look_at_ids()
+        person = annotation['id']
+        if annotation['image_id'] != image['id'] or person in self._seen:
+            return None  # COCO's index gives the last annotation of an id wherever one has it.
+        self._seen.add(person)
+        if image['id'] in self._ambiguous:
+            self._drop('photo id twice', person, f'of photo {image["id"]!r}')
+            return None
+        found = image_faults(image) or annotation_faults(annotation, image, self.metainfo['num_keypoints'])
+        dropped = [(kind, detail) for kind, detail in found if KINDS[kind].dropped]
+        for kind, detail in dropped:
+            self._drop(kind, person, detail)
+        return None if dropped else super().parse_data_info(raw_data_info)
+
+    def _look_at_ids(self) -> None:
+        content, index = self.coco.dataset, self.coco
+        self._ambiguous = set(ambiguous_images(content['images'])[1])
+        for person, count in Counter(annotation['id'] for annotation in content['annotations']).items():
+            if count > 1:
+                self._drop('id twice', person, f'{count} annotations')
+        for photo in index.imgToAnns.keys() - index.imgs.keys():
+            for annotation in index.imgToAnns[photo]:
+                self._drop('unknown photo', annotation['id'], f'image_id={photo!r}')
+
 
 @DATASETS.register_module()
-class CocoDataset(CheckedFiles, mmpose_datasets.CocoDataset):
+class CocoDataset(_CheckedAnnotations, mmpose_datasets.CocoDataset):
     """MMPose's ``CocoDataset`` with :class:`CheckedFiles`."""
 
 
 @DATASETS.register_module()
-class CrowdPoseDataset(CheckedFiles, mmpose_datasets.CrowdPoseDataset):
+class CrowdPoseDataset(_CheckedAnnotations, mmpose_datasets.CrowdPoseDataset):
     """MMPose's ``CrowdPoseDataset`` with :class:`CheckedFiles`."""
 
 
@@ -55,6 +208,7 @@ class MpiiDataset(CheckedFiles, mmpose_datasets.MpiiDataset):
 
     def _load_annotations(self) -> Tuple[List[dict], List[dict]]:
         instances, images = super()._load_annotations()
+        instances = [person for person in instances if not self._drop_unusable(person)]
         if not self.test_mode:
             for instance in instances:
                 instance['keypoints'] = instance['keypoints'] - 1

@@ -5,6 +5,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Mapping, Optional, Sequence, Tuple
 
+import numpy as np
 from torch import nn
 
 from ..version import __version__
@@ -26,6 +27,7 @@ class PoseMetadata:
     flip_indices: for every joint its counterpart in the mirrored image; empty if the data set is not known.
     dataset_name: name of the data set, '' if not known.
     codec: name of the codec class whose joints these are.
+    padding: factors by which a box's width and height grow before it is cropped; empty if the model has no config.
     flip_test: whether heatmaps of the mirrored crop are averaged in.
     precision: 'float32' or 'int8'.
     version: version of rsn_mm that wrote it.
@@ -39,6 +41,7 @@ class PoseMetadata:
     flip_indices: Tuple[int, ...] = ()
     dataset_name: str = ''
     codec: str = ''
+    padding: Tuple[float, ...] = ()
     flip_test: bool = False
     precision: str = 'float32'
     version: str = __version__
@@ -58,6 +61,7 @@ class PoseMetadata:
             flip_indices=tuple(int(i) for i in dataset.get('flip_indices', [])),
             dataset_name=dataset.get('dataset_name', ''),
             codec=type(model.head.decoder).__name__,
+            padding=_padding(getattr(model, 'cfg', None)),
             flip_test=flip_test)
 
     @classmethod
@@ -99,6 +103,16 @@ def require(package: str, what: str, extra: str = 'deploy') -> ModuleType:
 def check_choice(name: str, value: Optional[str], allowed: Sequence[str]) -> None:
     if value not in allowed:
         raise ValueError(f'{name}={value!r} is not known: give one of {", ".join(repr(choice) for choice in allowed)}.')
+
+
+def _padding(config: Optional[Mapping]) -> Tuple[float, ...]:
+    """What the test pipeline of a config says; 1.25 is MMPose's own default."""
+    if config is None or 'test_dataloader' not in config:
+        return ()
+    for step in config['test_dataloader']['dataset']['pipeline']:
+        if step['type'] == 'GetBBoxCenterScale':
+            return tuple(float(factor) for factor in np.broadcast_to(step.get('padding', 1.25), 2))
+    return ()
 
 
 def _pair(values: Sequence[int]) -> Tuple[int, int]:

@@ -1,6 +1,11 @@
 """Pipeline steps that MMPose lacks."""
 from .box_extension import RandomBoxExtension, RandomHalfBodyBox, UniformBBoxTransform
-from .loading import LoadImage
+from .crop import RandomBBoxTransform, TopdownAffine
+from .loading import LoadImage, UnreadableImageError
+from .targets import GenerateTarget
 from .visibility import LoadVisibility
 
-__all__ = ['LoadImage', 'LoadVisibility', 'RandomBoxExtension', 'RandomHalfBodyBox', 'UniformBBoxTransform']
+__all__ = [
+    'GenerateTarget', 'LoadImage', 'LoadVisibility', 'RandomBBoxTransform', 'RandomBoxExtension', 'RandomHalfBodyBox',
+    'TopdownAffine', 'UniformBBoxTransform', 'UnreadableImageError'
+]

@@ -21,6 +21,14 @@ class TestSamples:
             np.testing.assert_equal(dict(a, dataset=None), dict(b, dataset=None))
         np.testing.assert_equal(ours.metainfo, theirs.metainfo)
 
+    def test_lists_belong_to_one_sample(self, tmp_path, coco_file):
+        data = CocoDataset(ann_file=coco_file(tmp_path / 'a.json'), pipeline=[])
+        first, before = data[0], data[1]
+        first['flip_indices'].clear()
+        first['skeleton_links'][0] = None
+        np.testing.assert_equal(dict(data[1], dataset=None), dict(before, dataset=None))
+        assert data[0]['flip_indices'] == before['flip_indices']
+
     def test_mpii(self, tmp_path, mpii_file):
         assert len(MpiiDataset(ann_file=mpii_file(tmp_path / 'a.json'), pipeline=[])) == 2
 

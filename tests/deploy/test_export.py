@@ -6,6 +6,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from mmengine.config import Config
 from mmpose.models.utils.tta import flip_heatmaps
 from mmpose.structures import PoseDataSample
 from torch import nn
@@ -92,6 +93,17 @@ def test_joints_of_codecs_in_numpy_are_refused() -> None:
         PoseGraph(udp, 'joints')
     maps, = PoseGraph(udp, 'heatmaps')(torch.zeros(1, 64, 48, 3, dtype=torch.uint8))
     assert maps.shape == (1, 5, 16, 12)
+
+
+def test_metadata_hold_the_growth_of_boxes() -> None:
+    model = make_model()
+    assert PoseMetadata.from_model(model, ('keypoints', ), False).padding == ()
+    for step, expected in ((dict(padding=(1.09, 1.135)), (1.09, 1.135)), (dict(padding=1.5), (1.5, 1.5)), ({}, (1.25, 1.25))):
+        pipeline = [dict(type='LoadImage'), dict(type='GetBBoxCenterScale', **step)]
+        model.cfg = Config(dict(test_dataloader=dict(dataset=dict(pipeline=pipeline))))
+        metadata = PoseMetadata.from_model(model, ('keypoints', ), False)
+        assert metadata.padding == expected
+        assert PoseMetadata.from_properties(metadata.to_properties(), 'a file') == metadata
 
 
 def test_errors(model: nn.Module, tmp_path: Path) -> None:

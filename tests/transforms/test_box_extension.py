@@ -223,7 +223,7 @@ class TestConfigOfTheReleasedCode:
     def test_joints_left_out_and_coarse_to_fine(self, config):
         steps = {step.type: step for step in config.train_dataloader.dataset.pipeline}
         assert 'rsn_mm.LoadVisibility' in steps and config.model.head.get('visibility_rule', 'authors') == 'authors'
-        assert [codec.kernel_size for codec in steps['GenerateTarget'].encoder] == [15, 11, 9, 7, 5]
+        assert [codec.kernel_size for codec in config.model.head.encoder] == [15, 11, 9, 7, 5]
 
     def test_images_are_bgr(self, config):
         """ImageNet's mean and deviation, 0 to 255, in BGR order, and no change of order."""

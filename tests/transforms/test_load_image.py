@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from mmpose.datasets.transforms import LoadImage as MMPoseLoadImage
 
-from rsn_mm.transforms import LoadImage
+from rsn_mm.transforms import LoadImage, UnreadableImageError
 
 
 @pytest.fixture
@@ -36,12 +36,25 @@ class TestLoadImage:
         with pytest.raises(OSError, match=r"empty\.jpg' cannot be read: the file is empty"):
             LoadImage()(dict(img_path=str(path)))
 
-    @pytest.mark.parametrize('content', [b'no image at all', b'\xff\xd8\xff\xe0 cut short'])
+    @pytest.mark.parametrize('content', [b'no image at all', b'\xff\xd8', b'\xff\xd8 no jpeg'])
     def test_file_that_is_no_image(self, tmp_path, content):
         path = tmp_path / 'broken.jpg'
         path.write_bytes(content)
         with pytest.raises(OSError, match=r"broken\.jpg' cannot be read: the file is not an image"):
             LoadImage()(dict(img_path=str(path)))
+
+    @pytest.mark.parametrize('cache_mb', [0, 1])
+    @pytest.mark.parametrize('progressive', [0, 1])
+    @pytest.mark.parametrize('missing', [1, 2, 100, 700])
+    def test_jpeg_that_is_cut_short(self, tmp_path, cache_mb, progressive, missing):
+        path = tmp_path / 'short.jpg'
+        image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        content = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive])[1].tobytes()
+        path.write_bytes(content[:-missing])
+        with pytest.raises(UnreadableImageError, match=r"short\.jpg' cannot be read: the JPEG file is cut short"):
+            LoadImage(cache_mb=cache_mb)(dict(img_path=str(path)))
+        path.write_bytes(content + b'more')
+        assert LoadImage(cache_mb=cache_mb)(dict(img_path=str(path)))['img_shape'] == (40, 40)
 
     def test_folder(self, tmp_path):
         with pytest.raises(OSError, match='cannot be read: there is no such file'):

@@ -31,5 +31,5 @@ def tiny_config(people: PeopleDataset, tmp_path: Path, monkeypatch: pytest.Monke
         'default_hooks.logger.interval': 1,
         'default_hooks.checkpoint.interval': 1,
     })
-    config.train_dataloader.dataset.pipeline[5].encoder = config.codecs[-2:]
+    config.model.head.encoder = config.codecs[-2:]
     return config

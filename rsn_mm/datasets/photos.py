@@ -1,0 +1,70 @@
+"""Faults of photos: files that are missing, cannot be decoded, or have another size than the annotations say."""
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Hashable, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from ..transforms.jpeg import is_cut_short
+from .faults import Fault
+
+# Photos whose results a thread may be ahead of the one that is waited for.
+AT_ONCE = 1024
+
+
+class Photo(NamedTuple):
+    """A file, its id, and its (width, height) in px as the annotations say, None if they do not."""
+    path: str
+    image_id: Hashable
+    size_wh: Optional[Tuple[int, int]]
+
+
+def photo_fault(photo: Photo) -> Optional[Fault]:
+    """What is wrong with a photo, decoded as in training; None if nothing is."""
+    kind, detail = _kind_and_detail(photo)
+    return Fault(kind, detail, None, photo.image_id, photo.path) if kind else None
+
+
+def _kind_and_detail(photo: Photo) -> Tuple[str, str]:
+    if not os.path.isfile(photo.path):
+        return 'photo missing', 'there is no such file'
+    try:
+        content = np.fromfile(photo.path, np.uint8)
+        if is_cut_short(photo.path):
+            return 'photo cut short', f'{len(content)} bytes'
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
+    except (OSError, cv2.error, MemoryError) as error:
+        return 'photo unreadable', str(error)
+    if image is None:
+        return 'photo unreadable', f'{len(content)} bytes'
+    height, width = image.shape[:2]
+    if photo.size_wh not in (None, (width, height)):
+        return 'photo size', f'{width}x{height} px instead of {photo.size_wh[0]}x{photo.size_wh[1]}'
+    return '', ''
+
+
+def find_photo_faults(photos: Iterable[Photo], workers: int = 1, progress: bool = True) -> Iterator[Fault]:
+    """Faults of photos, in their order.
+
+    Threads decode them: OpenCV lets go of Python's lock, and a thread is there at once where a process would first import.
+
+    Args:
+        photos (Iterable[Photo]): What to look at.
+        workers (int): Threads.
+        progress (bool): Show a bar on stderr.
+
+    Raises:
+        ValueError: if ``workers`` is below 1.
+    """
+    if workers < 1:
+        raise ValueError(f'workers={workers!r} must be a number of threads, at least 1.')
+    photos = list(photos)
+    with ThreadPoolExecutor(workers) as pool, tqdm(total=len(photos), unit=' photos', disable=not progress) as bar:
+        for start in range(0, len(photos), AT_ONCE):
+            some: List[Photo] = photos[start:start + AT_ONCE]
+            for fault in pool.map(photo_fault, some):
+                bar.update()
+                if fault is not None:
+                    yield fault

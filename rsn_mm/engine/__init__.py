@@ -1,0 +1,13 @@
+"""What of ours runs in MMEngine's training loop."""
+from .checkpoint_hook import CheckpointHook
+from .epoch_seed_hook import EpochSeedHook
+from .fuse_hook import FuseHook
+from .loops import TestLoop, ValLoop
+from .loss_guard import LossGuardHook
+from .optim_wrapper import AmpOptimWrapper, OptimWrapper
+from .runtime_info import RuntimeInfoHook
+
+__all__ = [
+    'AmpOptimWrapper', 'CheckpointHook', 'EpochSeedHook', 'FuseHook', 'LossGuardHook', 'OptimWrapper', 'RuntimeInfoHook',
+    'TestLoop', 'ValLoop'
+]
