@@ -27,9 +27,10 @@ OURS = {
     'LOOPS': ['TestLoop', 'ValLoop'],
     'OPTIM_WRAPPERS': ['AmpOptimWrapper', 'OptimWrapper'],
 }
-MODULES = {name: getattr(rsn_mm, folder) for name, folder in
-           dict(MODELS='models', KEYPOINT_CODECS='codecs', TRANSFORMS='transforms', DATASETS='datasets', DATA_SAMPLERS='datasets', HOOKS='engine', LOOPS='engine',
-                OPTIM_WRAPPERS='engine').items()}
+FOLDERS = dict(
+    MODELS='models', KEYPOINT_CODECS='codecs', TRANSFORMS='transforms', DATASETS='datasets', DATA_SAMPLERS='datasets',
+    HOOKS='engine', LOOPS='engine', OPTIM_WRAPPERS='engine')
+MODULES = {name: getattr(rsn_mm, folder) for name, folder in FOLDERS.items()}
 
 
 def fresh(code: str) -> List[str]:

@@ -14,8 +14,9 @@ default_hooks = dict(
     checkpoint=dict(type='rsn_mm.CheckpointHook', interval=10, max_keep_ckpts=3),
     sampler_seed=dict(type='rsn_mm.EpochSeedHook'),
     visualization=dict(type='PoseVisualizationHook', enable=False))
-# Running statistics of the processes are averaged before a checkpoint is written. Tests run on a fused copy of the model.
-custom_hooks = [dict(type='SyncBuffersHook'), dict(type='rsn_mm.FuseHook')]
+# Running statistics of the processes are averaged before a checkpoint is written. Training stops where a loss is no number.
+# Tests run on a fused copy of the model.
+custom_hooks = [dict(type='SyncBuffersHook'), dict(type='rsn_mm.LossGuardHook'), dict(type='rsn_mm.FuseHook')]
 
 # All inputs have one size: cuDNN may choose its kernels by trial.
 env_cfg = dict(

@@ -142,7 +142,7 @@ def _around_the_highest(heatmaps: np.ndarray, blur: Blur) -> Tuple[np.ndarray, n
 
 
 def _highest(heatmaps: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row and column of the highest pixel of each map (N, H, W), and the highest value further than UNSEEN px from it, (N, )."""
+    """Row and column of the highest pixel of each map (N, H, W), and the highest value more than UNSEEN px from it, (N, )."""
     count, height, width = heatmaps.shape
     index, rest = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.float32)
     scratch = np.empty((MAPS_IN_CACHE, height * width), dtype=np.float32)

@@ -14,14 +14,14 @@ from mmpose.datasets import datasets as mmpose_datasets
 
 from ..registry import DATASETS
 from ..transforms import UnreadableImageError
-from .faults import KINDS, ambiguous_images, annotation_faults, image_faults
+from .faults import KINDS, LEFT_OUT, ambiguous_images, annotation_faults, image_faults
 from .unreadable import Unreadable, UnreadableCount, name_some
 
 
 class CheckedFiles:
     """Mixin in front of one of MMPose's data sets. It hands out their persons, in a third of the time.
 
-    Persons whose annotation or detected box cannot be used (``rsn_mm.datasets.faults.KINDS`` says what is ``dropped``) are
+    Persons whose annotation or detected box cannot be used (``rsn_mm.datasets.faults.KINDS`` says which) are
     left out; how many and which, the log says. In training, persons whose photo ``rsn_mm.LoadImage`` cannot read are
     replaced by others, see :class:`UnreadableCount`. In testing such a photo raises, except with ``rsn_mm.TestLoop`` and
     ``rsn_mm.ValLoop``, which leave out its persons.
@@ -128,7 +128,7 @@ class CheckedFiles:
             kind = 'box malformed'
         elif (np.asarray(bbox)[..., 2:] <= np.asarray(bbox)[..., :2]).any():
             kind = 'box empty'
-        elif joints.shape[-2] != self.metainfo['num_keypoints'] or person['keypoints_visible'].shape[1] != joints.shape[1]:
+        elif joints.shape[-2] != self._metainfo['num_keypoints'] or person['keypoints_visible'].shape[1] != joints.shape[1]:
             kind = 'joints malformed'
         elif not np.isfinite(joints).all():
             kind = 'joints not finite'
@@ -170,8 +170,8 @@ class _CheckedAnnotations(CheckedFiles):
         if image['id'] in self._ambiguous:
             self._drop('photo id twice', person, f'of photo {image["id"]!r}')
             return None
-        found = image_faults(image) or annotation_faults(annotation, image, self.metainfo['num_keypoints'])
-        dropped = [(kind, detail) for kind, detail in found if KINDS[kind].dropped]
+        found = image_faults(image) or annotation_faults(annotation, image, self._metainfo['num_keypoints'])
+        dropped = [(kind, detail) for kind, detail in found if KINDS[kind][:2] == ('error', LEFT_OUT)]
         for kind, detail in dropped:
             self._drop(kind, person, detail)
         return None if dropped else super().parse_data_info(raw_data_info)

@@ -71,11 +71,11 @@ def check(source: Source, workers: int = 1, progress: bool = True) -> Iterator[F
         except TypeError as error:
             yield Fault('file', str(error), file_name=source.annotations)
             return
-    for fault in find_faults(content):
+    for fault in find_faults(content, sized=not source.is_mpii):
         yield fault._replace(file_name=source.annotations) if fault.kind == 'file' else fault
         if fault.kind == 'file':
             return
-    images = [image for image in content['images'] if not image_faults(image)]
+    images = [image for image in content['images'] if not image_faults(image, sized=not source.is_mpii)]
     if source.boxes:
         detections, faults = _read_json(source.boxes)
         yield from faults or (fault._replace(file_name=source.boxes)
@@ -99,12 +99,11 @@ def _read_json(path: str) -> Tuple[Any, List[Fault]]:
 def as_text(faults: Sequence[Fault], most: Optional[int] = 10) -> str:
     """Faults by kind, errors first, with counts and the first ``most`` of each (None: all)."""
     lines = []
-    for kind, (level, dropped, meaning) in sorted(KINDS.items(), key=lambda item: item[1].level):
+    for kind, (level, in_training, meaning) in sorted(KINDS.items(), key=lambda item: item[1].level):
         found = [fault for fault in faults if fault.kind == kind]
         if not found:
             continue
-        left_out = '; left out of training' if dropped else ''
-        lines.append(f'{level}: {kind}: {len(found)} ({meaning}{left_out})')
+        lines.append(f'{level}: {kind}: {len(found)} ({meaning}; in training: {in_training})')
         lines += [f'    {_where(fault)}: {fault.detail}' for fault in found[:most]]
         if most is not None and len(found) > most:
             lines.append(f'    and {len(found) - most} more (--all lists them)')
@@ -113,7 +112,7 @@ def as_text(faults: Sequence[Fault], most: Optional[int] = 10) -> str:
 
 def _where(fault: Fault) -> str:
     parts = [('annotation', fault.annotation_id), ('photo', fault.image_id), ('file', fault.file_name)]
-    if fault.kind == 'detection':
+    if fault.kind.startswith('detection'):
         parts[0] = ('detection', fault.annotation_id)
     return ', '.join(f'{name} {value}' for name, value in parts if value is not None) or 'unknown'
 

@@ -9,39 +9,44 @@ FAR_OUTSIDE = 0.5
 ROUNDING = 1.0
 
 
+# What our data sets do with a person of whom it is true.
+KEPT, LEFT_OUT, STOPS = 'kept', 'left out', 'stops'
+
+
 class Kind(NamedTuple):
-    """``level``: 'error' or 'warning'. ``dropped``: whether our data sets leave such a person out. ``meaning``: for people."""
+    """``level``: 'error' or 'warning'. ``in_training``: KEPT, LEFT_OUT or STOPS. ``meaning``: for people."""
     level: str
-    dropped: bool
+    in_training: str
     meaning: str
 
 
 KINDS: Dict[str, Kind] = {
-    'file': Kind('error', True, 'no JSON in UTF-8, or not in the format of a data set'),
-    'photo entry': Kind('error', True, 'a photo without id, name or size, or with a size that is no positive integer'),
-    'photo name': Kind('error', True, 'a file name that is no text in UTF-8'),
-    'photo id twice': Kind('error', True, 'several photos with one id; persons are dropped where these photos differ'),
-    'photo missing': Kind('error', True, 'no such file'),
-    'photo unreadable': Kind('error', True, 'a file that OpenCV cannot decode'),
-    'photo cut short': Kind('error', True, 'a JPEG file whose end is missing'),
-    'photo size': Kind('error', False, 'a photo of another size than the annotations say'),
-    'entry': Kind('error', True, 'an annotation without id, photo or category'),
-    'id twice': Kind('error', True, 'several annotations with one id; the last one is kept'),
-    'unknown photo': Kind('error', True, 'an annotation of a photo that the file does not list'),
-    'unknown category': Kind('error', False, 'an annotation of a category that the file does not list'),
-    'box malformed': Kind('error', True, 'a box that is not four finite numbers'),
-    'box negative': Kind('error', True, 'a box of negative width or height'),
-    'box empty': Kind('error', True, 'a box of no area'),
-    'box outside': Kind('error', True, 'a box of which nothing, or less than a pixel, is in the photo'),
-    'box partly outside': Kind('warning', False, f'a box more than {ROUNDING:.0f} px over the edge; it is clipped'),
-    'joints malformed': Kind('error', True, 'joints that are not (x, y, flag) as often as the category has joints'),
-    'joints not finite': Kind('error', True, 'a joint at NaN or infinity'),
-    'joint flag': Kind('error', False, 'a visibility other than 0, 1 and 2; below 1 is not labelled, above 2 is visible'),
-    'joint far outside': Kind('error', False, 'a labelled joint far outside the photo; it is not learned'),
-    'joint count': Kind('error', False, 'num_keypoints is not the number of labelled joints'),
-    'no pose': Kind('warning', False, 'an annotation without box or joints; not a training person'),
-    'no joint': Kind('warning', False, 'no joint is labelled; not a training person'),
-    'detection': Kind('error', True, 'a detected box of no area, not of finite numbers, or of a photo that is not listed'),
+    'file': Kind('error', STOPS, 'no JSON in UTF-8, or not in the format of a data set'),
+    'entry': Kind('error', STOPS, 'a photo without id, or an annotation without id, photo or category'),
+    'photo entry': Kind('error', LEFT_OUT, 'a photo without name or size, or with a size that is no positive integer'),
+    'photo name': Kind('error', LEFT_OUT, 'a file name that is no text in UTF-8'),
+    'photo id twice': Kind('error', LEFT_OUT, 'several photos with one id; persons are dropped where these photos differ'),
+    'photo missing': Kind('error', LEFT_OUT, 'no such file'),
+    'photo unreadable': Kind('error', LEFT_OUT, 'a file that OpenCV cannot decode'),
+    'photo cut short': Kind('error', LEFT_OUT, 'a JPEG file whose end is missing'),
+    'photo size': Kind('error', KEPT, 'a photo of another size than the annotations say'),
+    'id twice': Kind('error', LEFT_OUT, 'several annotations with one id; the last one is kept'),
+    'unknown photo': Kind('error', LEFT_OUT, 'an annotation of a photo that the file does not list'),
+    'unknown category': Kind('error', KEPT, 'an annotation of a category that the file does not list'),
+    'box malformed': Kind('error', LEFT_OUT, 'a box that is not four finite numbers'),
+    'box negative': Kind('error', LEFT_OUT, 'a box of negative width or height'),
+    'box empty': Kind('error', LEFT_OUT, 'a box of no area'),
+    'box outside': Kind('error', LEFT_OUT, 'a box of which nothing, or less than a pixel, is in the photo'),
+    'box partly outside': Kind('warning', KEPT, f'a box more than {ROUNDING:.0f} px over the edge; it is clipped'),
+    'joints malformed': Kind('error', LEFT_OUT, 'joints that are not (x, y, flag) as often as the category has joints'),
+    'joints not finite': Kind('error', LEFT_OUT, 'a joint at NaN or infinity'),
+    'joint flag': Kind('error', KEPT, 'a visibility other than 0, 1 and 2; below 1 is not labelled, above 2 is visible'),
+    'joint far outside': Kind('error', KEPT, 'a labelled joint far outside the photo; it is not learned'),
+    'joint count': Kind('error', KEPT, 'num_keypoints is not the number of labelled joints'),
+    'no pose': Kind('warning', LEFT_OUT, 'an annotation without box or joints; not a training person'),
+    'no joint': Kind('warning', LEFT_OUT, 'no joint is labelled; not a training person'),
+    'detection': Kind('error', LEFT_OUT, 'a detected box of no area, or not of finite numbers'),
+    'detection photo': Kind('error', STOPS, 'a detected box of a photo that is not listed'),
 }
 
 Found = Tuple[str, str]  # kind and detail
@@ -115,17 +120,17 @@ def joint_faults(keypoints: Any, num_keypoints: Optional[int], size_wh: Optional
 
 def annotation_faults(annotation: Mapping[str, Any], image: Mapping[str, Any], num_keypoints: Optional[int]) -> List[Found]:
     """Faults that an annotation has by itself: of its box and its joints."""
-    size_wh = None if 'width' not in image else (image['width'], image['height'])
+    size_wh = (image['width'], image['height']) if 'width' in image else None
     if 'bbox' not in annotation or 'keypoints' not in annotation:
         return [('no pose', f'it has no {"bbox" if "bbox" not in annotation else "keypoints"}')]
     return box_faults(annotation['bbox'], size_wh) + joint_faults(annotation['keypoints'], num_keypoints, size_wh,
                                                                   annotation.get('num_keypoints'))
 
 
-def image_faults(image: Any) -> List[Found]:
-    """Faults of a photo's entry; its size may be left out, as MPII does."""
+def image_faults(image: Any, sized: bool = True) -> List[Found]:
+    """Faults of a photo's entry. ``sized``: whether it has to have a size, which MPII does not tell."""
     if not isinstance(image, dict) or not isinstance(image.get('id'), Hashable) or 'id' not in image:
-        return [('photo entry', f'{image!r:.200} has no id')]
+        return [('entry', f'{image!r:.200} has no id')]
     name = image.get('file_name')
     if not isinstance(name, str) or not name:
         return [('photo entry', f'file_name={name!r}')]
@@ -134,7 +139,7 @@ def image_faults(image: Any) -> List[Found]:
     except UnicodeEncodeError as error:
         return [('photo name', f'{name!r}: {error.reason}')]
     sizes = [image.get(side) for side in ('width', 'height')]
-    if sizes != [None, None] and not all(isinstance(size, int) and size > 0 for size in sizes):
+    if sized and not all(isinstance(size, int) and size > 0 for size in sizes):
         return [('photo entry', f'width={sizes[0]!r}, height={sizes[1]!r}')]
     return []
 
@@ -150,26 +155,30 @@ def ambiguous_images(images: Sequence[Mapping[str, Any]]) -> Tuple[Dict[Hashable
     return repeated, [image_id for image_id, different in entries.items() if len(different) > 1]
 
 
-def find_faults(content: Any) -> Iterator[Fault]:
+def find_faults(content: Any, sized: bool = True) -> Iterator[Fault]:
     """All faults of a file in COCO's format but those of the photos themselves.
 
     Args:
         content: The file as ``json.load`` gives it. How many joints a person has is what its categories say.
+        sized (bool): Whether photos have to have a size. Defaults to True.
     """
     if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in ('images', 'annotations')):
         yield Fault('file', "it is no object with the lists 'images' and 'annotations'")
         return
-    whole = []
+    with_id, images = [], {}
     for image in content['images']:
-        found = image_faults(image)
-        has_id = not any(kind == 'photo entry' for kind, _ in found)
-        yield from (Fault(kind, detail, None, *((image['id'], image['file_name']) if has_id else ())) for kind, detail in found)
-        whole += [image] if has_id else []
-    images = {image['id']: image for image in whole}
-    repeated, differing = ambiguous_images(whole)
+        found = image_faults(image, sized)
+        if any(kind == 'entry' for kind, _ in found):
+            yield Fault(*found[0])
+            continue
+        image_id, name = image['id'], image.get('file_name')
+        yield from (Fault(kind, detail, None, image_id, name) for kind, detail in found)
+        with_id.append(image)
+        images[image_id] = dict(file_name=name) if found else image
+    repeated, differing = ambiguous_images(with_id)
     for image_id, count in repeated.items():
         how = 'that differ' if image_id in differing else 'that are alike'
-        yield Fault('photo id twice', f'{count} entries {how}', None, image_id, images[image_id]['file_name'])
+        yield Fault('photo id twice', f'{count} entries {how}', None, image_id, images[image_id].get('file_name'))
     yield from _annotations_faults(content, images)
 
 
@@ -208,7 +217,7 @@ def find_detection_faults(detections: Any, image_ids: Sequence[Hashable]) -> Ite
         image_id = entry.get('image_id')
         box, score = entry.get('bbox'), entry.get('score')
         if image_id not in known:
-            yield Fault('detection', f'image_id={image_id!r} is not listed', position, image_id)
+            yield Fault('detection photo', f'image_id={image_id!r}', position, image_id)
         elif any(kind.startswith('box') for kind, _ in box_faults(box)) or not _are_finite([score]):
             yield Fault('detection', f'bbox={box!r}, score={score!r}', position, image_id)
 

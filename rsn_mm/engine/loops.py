@@ -1,7 +1,7 @@
 """Validation and test that go on where a photo cannot be read, and say so."""
 from typing import Any, Dict, List
 
-from mmengine.dist import all_gather_object, get_world_size
+from mmengine.dist import all_gather_object, get_world_size, is_main_process
 from mmengine.runner import TestLoop as MMEngineTestLoop
 from mmengine.runner import ValLoop as MMEngineValLoop
 
@@ -52,11 +52,11 @@ class _LeavesOutUnreadable:
 
     def _report(self) -> None:
         paths = sum(all_gather_object(self._paths), [])
-        if paths:
+        if paths and is_main_process():
             files = list(dict.fromkeys(paths))
             self.runner.logger.error(
-                f'The metrics above are without predictions for {len(paths)} of {len(self.dataloader.dataset)} persons: '
-                f'{len(files)} photos cannot be read: {name_some(files)}. {self._last_reason}')
+                f'The metrics above are without predictions for {len(paths)} of {len(self.dataloader.dataset)} persons, '
+                f'as {len(files)} of their photos cannot be read: {name_some(files)}. {self._last_reason}')
 
 
 @LOOPS.register_module()

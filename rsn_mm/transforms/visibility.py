@@ -9,8 +9,8 @@ from ..registry import TRANSFORMS
 class LoadVisibility(BaseTransform):
     """Bring back COCO's flag of occluded joints, which MMPose's data sets merge with that of visible ones.
 
-    Put it before ``PackPoseInputs``, and after ``GenerateTarget`` if there is one: joints of both kinds have targets and weights.
-    Joints that a transform before it has hidden stay hidden.
+    Put it before ``PackPoseInputs``, and after ``GenerateTarget`` if there is one: joints of both kinds have targets and
+    weights. Joints that a transform before it has hidden stay hidden.
 
     Required keys: ``raw_ann_info`` with COCO's ``keypoints`` (x, y, v, ...), ``keypoints_visible`` (1, K); and, if the
     person was mirrored, ``flip`` and ``flip_indices``.

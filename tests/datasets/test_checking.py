@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from rsn_mm.datasets.checking import Source, check, sources_of_config
+from rsn_mm.datasets.faults import KINDS
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'check_dataset.py'
 
@@ -91,7 +92,7 @@ class TestCommand:
         config.write_text(f"val_dataloader = dict(dataset=dict(type='CocoDataset', data_root={str(tmp_path)!r}, "
                           f"ann_file='val.json', data_prefix=dict(img=''), bbox_file={str(tmp_path / 'boxes.json')!r}))")
         status, text = run(config, '--split', 'val')
-        assert status == 1 and 'error: detection: 1 ' in text and 'detection 0, photo 2' in text and '1 errors' in text
+        assert status == 1 and 'error: detection photo: 1 ' in text and 'detection 0, photo 2' in text and '1 errors' in text
         status, text = run(config, '--split', 'train')
         assert status == 2 and 'has no train_dataloader' in text
         assert run(config, '--split', 'val', '--cfg-options', 'val_dataloader.dataset.bbox_file=')[0] == 0
@@ -118,3 +119,9 @@ class TestConfigs:
         assert [fault.kind for fault in faults] == ['photo missing']
         (tmp_path / 'b.json').write_text('{}')
         assert [fault.kind for fault in check(Source(str(tmp_path / 'b.json'), None, None, True))] == ['file']
+
+
+def test_the_documentation_lists_every_kind(config_dir: Path) -> None:
+    text = (config_dir.parent / 'docs' / 'data-checks.md').read_text()
+    assert [kind for kind, (level, in_training, meaning) in KINDS.items()
+            if f'| {kind} | {level} | {meaning} | {in_training} |' not in text] == []

@@ -34,7 +34,8 @@ def kinds(faults: Any) -> List[str]:
 class TestAnnotations:
 
     def test_sound(self) -> None:
-        assert list(find_faults(content({}, dict(id='b', image_id=2), images=[dict(id=3, file_name='3.jpg')]))) == []
+        photo = dict(id=3, file_name='3.jpg', width=1, height=2)
+        assert list(find_faults(content({}, dict(id='b', image_id=2), images=[photo]))) == []
 
     @pytest.mark.parametrize('kind, person', [
         *[('box malformed', dict(bbox=box))
@@ -95,17 +96,22 @@ class TestAnnotations:
 class TestPhotoEntries:
 
     @pytest.mark.parametrize('kind, image', [
-        ('photo entry', dict(file_name='3.jpg', width=1, height=1)),
+        ('entry', dict(file_name='3.jpg', width=1, height=1)),
+        ('photo entry', dict(id=3, file_name='3.jpg')),
         ('photo entry', dict(id=3, width=1, height=1)),
         ('photo entry', dict(id=3, file_name='', width=1, height=1)),
         ('photo entry', dict(id=3, file_name='3.jpg', width=0, height=1)),
         ('photo entry', dict(id=3, file_name='3.jpg', width=1)),
         ('photo entry', dict(id=3, file_name='3.jpg', width=1.5, height=1)),
-        ('photo entry', None),
+        ('entry', None),
         ('photo name', dict(id=3, file_name='\udcff.jpg', width=1, height=1)),
     ])
     def test_is_found(self, kind: str, image: Any) -> None:
         assert kinds(find_faults(content(images=[image]))) == [kind]
+
+    def test_annotations_of_a_photo_with_a_broken_size(self) -> None:
+        whole = content(dict(image_id=3, bbox=[1, 2, 0, 0]), images=[dict(id=3, file_name='3.jpg', width='1', height=1)])
+        assert kinds(find_faults(whole)) == ['photo entry', 'box empty']
 
     @pytest.mark.parametrize('name, how', [('1.jpg', 'alike'), ('other.jpg', 'differ')])
     def test_id_twice(self, name: str, how: str) -> None:
@@ -120,11 +126,12 @@ class TestPhotoEntries:
 class TestDetections:
     SOUND = dict(image_id=1, category_id=1, bbox=[1, 2, 3, 4], score=.5)
 
-    @pytest.mark.parametrize('change', [dict(image_id=9), dict(bbox=[1, 2, 0, 4]), dict(bbox=[1, 2, NAN, 4]), dict(bbox=[1]),
-                                        dict(score=NAN), dict(score=None)])
+    @pytest.mark.parametrize('change', [
+        dict(image_id=9), dict(image_id=None), dict(bbox=[1, 2, 0, 4]), dict(bbox=[1, 2, NAN, 4]), dict(bbox=[1]),
+        dict(score=NAN), dict(score=None)])
     def test_is_found_by_its_position(self, change: dict) -> None:
         fault, = find_detection_faults([self.SOUND, {**self.SOUND, **change}, self.SOUND], [1])
-        assert (fault.kind, fault.annotation_id) == ('detection', 1)
+        assert (fault.kind, fault.annotation_id) == ('detection photo' if 'image_id' in change else 'detection', 1)
 
     @pytest.mark.parametrize('detections', [{}, None])
     def test_other_formats(self, detections: Any) -> None:
@@ -136,7 +143,7 @@ class TestMpii:
 
     def test_sound(self, tmp_path: Any, mpii_file: Callable) -> None:
         with open(mpii_file(tmp_path / 'a.json')) as file:
-            assert list(find_faults(mpii_as_coco(json.load(file)))) == []
+            assert list(find_faults(mpii_as_coco(json.load(file)), sized=False)) == []
 
     @pytest.mark.parametrize('kind, change', [
         ('box malformed', dict(center=[NAN, 0])), ('box malformed', dict(center=None)), ('box malformed', dict(scale=NAN)),
@@ -145,7 +152,7 @@ class TestMpii:
         ('joint flag', dict(joints_vis=[1] * 15 + [2])), ('no joint', dict(joints_vis=[0] * 16)), ('entry', dict(image=None)),
     ])
     def test_is_found(self, kind: str, change: dict) -> None:
-        faults = list(find_faults(mpii_as_coco([self.SOUND, {**self.SOUND, **change}])))
+        faults = list(find_faults(mpii_as_coco([self.SOUND, {**self.SOUND, **change}]), sized=False))
         assert kinds(faults) == [kind] and (kind == 'entry' or faults[0].annotation_id == 1)
 
     def test_other_formats(self) -> None:

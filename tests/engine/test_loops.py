@@ -69,7 +69,7 @@ def test_others_keep_their_results(run: Callable, kind: str, tmp_path: Path) -> 
     gaps = run(kind, [1, 2, 3, 6], 'gaps')  # one of a batch, a whole batch, the last batch
     assert gaps == {index: whole[index] for index in '045'}
     log = log_of(tmp_path / 'gaps')
-    assert 'without predictions for 4 of 7 persons: 3 photos cannot be read: 0.jpg, 1.jpg, 3.jpg. why 6' in log
+    assert 'without predictions for 4 of 7 persons, as 3 of their photos cannot be read: 0.jpg, 1.jpg, 3.jpg. why 6' in log
     assert 'ERROR' in log
 
 

@@ -79,7 +79,9 @@ def test_weights_are_looked_at_too(train: Callable, tmp_path: Path) -> None:
     assert checkpoints(tmp_path) == ['iter_2.pth']
 
 
-def test_the_last_iterations_are_looked_at(train: Callable) -> None:
+def test_the_last_iterations_are_looked_at(train: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CHECKPOINTS, 'interval', 100)
+    monkeypatch.setitem(CHECKPOINTS, 'save_last', False)
     with pytest.raises(FloatingPointError, match=r'At iteration 7 \(7 make an epoch\) loss_s1u1 = nan'):
         train(100, Break(6, name='loss_s1u1'))
 
