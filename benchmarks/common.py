@@ -46,8 +46,16 @@ class Timing(NamedTuple):
         return low, high
 
 
-def take_turns(rivals: Dict[str, Callable[[], Any]], rounds: int = 15, warmup: int = 2, inner: int = 1) -> Dict[str, Timing]:
-    """Time ``rivals`` in turns: every round calls each of them ``inner`` times. On a GPU the call waits for the device."""
+def take_turns(rivals: Dict[str, Callable[[], Any]],
+               rounds: int = 15,
+               warmup: int = 2,
+               inner: int = 1,
+               settle: bool = False) -> Dict[str, Timing]:
+    """Time ``rivals`` in turns: every round calls each of them ``inner`` times. On a GPU the call waits for the device.
+
+    With ``settle`` a turn begins with a call that is not timed: threads of the rival before may still be spinning, and the
+    caches hold its data.
+    """
 
     def call(rival: Callable[[], Any]) -> float:
         start = time.perf_counter()
@@ -63,6 +71,8 @@ def take_turns(rivals: Dict[str, Callable[[], Any]], rounds: int = 15, warmup: i
     seconds: Dict[str, List[float]] = {name: [] for name in rivals}
     for _ in range(rounds):
         for name, rival in rivals.items():
+            if settle:
+                call(rival)
             seconds[name].append(call(rival))
     return {name: Timing(values) for name, values in seconds.items()}
 

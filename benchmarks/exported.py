@@ -81,7 +81,7 @@ def add_timings(report: Report, stock: torch.nn.Module, runtimes: Dict[str, Pose
         return lambda: runtime(crops)
 
     timings: Dict[str, Timing] = take_turns(
-        {'stock': stock_forward, 'floor': product, **{name: call(runtime) for name, runtime in runtimes.items()}}, rounds)
+        {'stock': stock_forward, 'floor': product, **{name: call(runtime) for name, runtime in runtimes.items()}}, rounds, settle=True)
     floor = macs * timings['floor'].median / MATRIX**3
     report.add('stock MMPose, network alone', timings['stock'], batch, timings['stock'], batch=batch)
     for name in runtimes:

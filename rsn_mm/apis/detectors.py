@@ -1,13 +1,15 @@
 """Where the boxes of people come from: a detector, the user, or the whole picture."""
-import json
+import reprlib
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple, Union
 
 import numpy as np
 
+from ..json_files import read_json
 from .sources import Frame, UnusableInput
 
 GivenBoxes = Union[str, Path, np.ndarray, Sequence[Any]]
+ImageId = Union[int, str]
 
 
 class Boxes(NamedTuple):
@@ -64,17 +66,15 @@ class CocoBoxes:
         score_threshold (float): Detections below are left out.
 
     Raises:
-        FileNotFoundError, ValueError: if there is no such file, or it is something else.
+        FileNotFoundError, ValueError: if there is no such file, or it is something else, naming the file and the entry.
     """
 
     def __init__(self, path: Union[str, Path], score_threshold: float = 0.) -> None:
-        entries, names = _read_detections(Path(path))
+        detections, names = _read_detections(Path(path))
         grouped: Dict[str, List[List[float]]] = {}
-        for entry in entries:
-            score = float(entry.get('score', 1.))
-            if entry.get('category_id', 1) == 1 and score >= score_threshold:
-                x, y, width, height = entry['bbox']
-                key = names.get(entry['image_id'], _plain(str(entry['image_id'])))
+        for image_id, category_id, (x, y, width, height), score in detections:
+            if category_id == 1 and score >= score_threshold:
+                key = names.get(image_id, _plain(str(image_id)))
                 grouped.setdefault(key, []).append([x, y, x + width, y + height, score])
         self._boxes = {key: boxes_from(rows, str(path)) for key, rows in grouped.items()}
 
@@ -160,23 +160,61 @@ def boxes_from(rows: Any, name: str) -> Boxes:
     return Boxes(array[:, :4], scores)
 
 
-def _read_detections(path: Path) -> Any:
-    """Detections, and the key of each image id that the file names."""
+class _Detection(NamedTuple):
+    """An entry of a COCO file; ``bbox`` is x, y, width, height in image px."""
+    image_id: ImageId
+    category_id: Any
+    bbox: List[float]
+    score: float
+
+
+def _read_detections(path: Path) -> Tuple[List[_Detection], Dict[ImageId, str]]:
+    """Detections of all categories, and the key of each image id that the file names."""
     if not path.is_file():
         raise FileNotFoundError(f'boxes={str(path)!r} does not exist. Give a COCO detection file, or arrays.')
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-        names: Dict[Any, str] = {}
+        content = read_json(path)
+        names: Dict[ImageId, str] = {}
         if isinstance(content, dict):
-            names = {image['id']: _plain(Path(image['file_name']).stem) for image in content['images']}
-            content = content['annotations']
-        for entry in content:
-            if len(entry['bbox']) != 4 or 'image_id' not in entry:
-                raise KeyError('bbox')
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'boxes={str(path)!r} is no COCO detection file: a list of image_id, bbox (x, y, width, height) '
-                         f'and score is expected. ({error})') from error
-    return content, names
+            names = dict(_image_name(image, f'images[{i}]') for i, image in enumerate(_list_of(content, 'images')))
+            content = _list_of(content, 'annotations')
+        if not isinstance(content, list):
+            raise ValueError(f'it holds {reprlib.repr(content)}')
+        return [_detection(entry, f'entry {i}') for i, entry in enumerate(content)], names
+    except ValueError as error:
+        raise ValueError(f'boxes={str(path)!r} is no COCO detection file: {error}. Give a list of image_id, bbox (x, y, width, '
+                         'height) and score, or an annotation file.') from error
+
+
+def _list_of(content: Dict[str, Any], key: str) -> List[Any]:
+    if not isinstance(content.get(key), list):
+        raise ValueError(f'it is an object without a list of {key}')
+    return content[key]
+
+
+def _image_name(image: Any, where: str) -> Tuple[ImageId, str]:
+    if not isinstance(image, dict) or not isinstance(image.get('file_name'), str):
+        raise ValueError(f'{where} has no file_name')
+    return _image_id(image, 'id', where), _plain(Path(image['file_name']).stem)
+
+
+def _detection(entry: Any, where: str) -> _Detection:
+    if not isinstance(entry, dict):
+        raise ValueError(f'{where} is {reprlib.repr(entry)}, not an object')
+    bbox = entry.get('bbox')
+    if not isinstance(bbox, list) or len(bbox) != 4:
+        raise ValueError(f'{where} has the bbox {reprlib.repr(bbox)}, not four numbers')
+    try:
+        x, y, width, height, score = (float(number) for number in (*bbox, entry.get('score', 1.)))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f'{where} has a bbox or score that is not of numbers ({error})') from error
+    return _Detection(_image_id(entry, 'image_id', where), entry.get('category_id', 1), [x, y, width, height], score)
+
+
+def _image_id(entry: Dict[str, Any], key: str, where: str) -> ImageId:
+    if type(entry.get(key)) not in (int, str):  # True is an int, too
+        raise ValueError(f'{where} has the {key} {reprlib.repr(entry.get(key))}, not an integer or a text')
+    return entry[key]
 
 
 def _plain(name: str) -> str:

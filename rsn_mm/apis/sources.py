@@ -8,6 +8,7 @@ from typing import Iterator, List, Optional, Sequence, Union
 import cv2
 import numpy as np
 
+from .headers import BrokenHeader, read_header
 from .results import Skipped
 
 Input = Union[str, Path, int, np.ndarray]
@@ -147,8 +148,27 @@ def read_picture(path: str) -> np.ndarray:
         data = Path(path).read_bytes()
     except OSError as error:
         raise UnusableInput(f'it cannot be read: {error.strerror or error}') from error
+    return decode_picture(data)
+
+
+def decode_picture(data: bytes) -> np.ndarray:
+    """Decode a picture of any kind that OpenCV knows, turned as its EXIF data says.
+
+    Args:
+        data (bytes): A whole file.
+
+    Returns:
+        np.ndarray: As :func:`read_picture`.
+
+    Raises:
+        UnusableInput: if it is empty, cut short or no picture.
+    """
     if not data:
         raise UnusableInput('the file is empty')
+    try:
+        read_header(data)  # OpenCV 5 makes room for what a header announces before it looks whether it is there
+    except BrokenHeader as error:
+        raise UnusableInput(str(error)) from error
     if is_cut_short(data):
         raise UnusableInput('the file is cut short')
     try:
@@ -161,14 +181,12 @@ def read_picture(path: str) -> np.ndarray:
 
 
 def is_cut_short(data: bytes) -> bool:
-    """Whether a JPEG or PNG lacks its end; OpenCV fills what is missing with grey. Other formats: False."""
-    if data.startswith(b'\xff\xd8'):
-        # A thumbnail within the header has an end of its own: look behind the start of the scan.
-        scan = _start_of_scan(data)
-        return scan is None or data.find(b'\xff\xd9', scan) < 0
-    if data.startswith(b'\x89PNG'):
-        return b'IEND' not in data[-1024:] and b'IEND' not in data
-    return False
+    """Whether a JPEG lacks its end; OpenCV fills what is missing with grey. Other formats: False."""
+    if not data.startswith(b'\xff\xd8'):
+        return False
+    # A thumbnail within the header has an end of its own: look behind the start of the scan.
+    scan = _start_of_scan(data)
+    return scan is None or data.find(b'\xff\xd9', scan) < 0
 
 
 def as_bgr(image: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@ import json
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import List, Optional, Sequence, Set, TextIO, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Set, TextIO, Tuple
 
 import cv2
 import numpy as np
@@ -15,6 +15,17 @@ from .sources import PICTURE_SUFFIXES, Frame
 
 PREDICTIONS = 'predictions.json'
 CODEC = 'mp4v'
+
+
+def coco_image(result: PoseResult, image_id: int) -> Dict[str, Any]:
+    """The entry of a result's picture in COCO's ``images``."""
+    width, height = result.image_size
+    return dict(id=image_id, file_name=result.source, frame_index=result.frame_index, width=width, height=height)
+
+
+def coco_category(meta: PoseMeta) -> Dict[str, Any]:
+    """The entry of persons in COCO's ``categories``; its skeleton counts keypoints from 1."""
+    return dict(id=1, name='person', keypoints=list(meta.keypoint_names), skeleton=[[a + 1, b + 1] for a, b in meta.skeleton])
 
 
 class JsonWriter:
@@ -39,21 +50,17 @@ class JsonWriter:
         self._file.write('{"annotations": [')
 
     def write(self, result: PoseResult) -> None:
-        width, height = result.image_size
         image_id = len(self._images) + 1
-        self._images.append(json.dumps(dict(id=image_id, file_name=result.source, frame_index=result.frame_index,
-                                            width=width, height=height)))
+        self._images.append(json.dumps(coco_image(result, image_id)))
         for pose in result.to_coco(image_id):
             self._num_poses += 1
             self._file.write((',\n' if self._num_poses > 1 else '\n') + json.dumps(dict(id=self._num_poses, **pose)))
 
     def close(self) -> None:
         """Make the file whole with what has been written so far."""
-        category = dict(id=1, name='person', keypoints=list(self._meta.keypoint_names),
-                        skeleton=[[a + 1, b + 1] for a, b in self._meta.skeleton])
         with self._stack:
             self._file.write('\n],\n"images": [\n' + ',\n'.join(self._images) + '\n],\n"categories": '
-                             + json.dumps([category]) + '}\n')
+                             + json.dumps([coco_category(self._meta)]) + '}\n')
 
 
 class VideoWriter:

@@ -3,7 +3,6 @@
 Both forms add and multiply the same float32 numbers in the same order, so that they agree in every bit: a symmetric peak has
 neighbours that differ by rounding alone, and which of them is the second highest must not depend on the form.
 """
-from concurrent.futures import ThreadPoolExecutor
 from typing import List, NamedTuple, Tuple
 
 import cv2
@@ -13,10 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 # Windows that are worked on together, and whole maps, so that what is written is still in a core's cache when it is read.
-MAPS_AT_ONCE = 512
+MAPS_AT_ONCE = 1024
 MAPS_IN_CACHE = 64
-# Fewer maps are not worth another thread.
-MAPS_A_THREAD = 256
 # A window around a pixel is so large that pixels outside it, once blurred, have seen nothing this near to it.
 UNSEEN = 2
 # Rounding can lift a blurred value above the highest value that went into it, by less than this factor.
@@ -87,23 +84,12 @@ def two_highest_on_cpu(heatmaps: np.ndarray, blur: Blur) -> np.ndarray:
     and with two peaks alike, the whole map is blurred.
 
     Args:
-        heatmaps (np.ndarray): (N, H, W) float32, contiguous.
+        heatmaps (np.ndarray): (N, H, W) float32, contiguous and writeable. They are as before afterwards, but not meanwhile.
         blur (Blur): Padding and kernel.
 
     Returns:
         np.ndarray: (N, 2, 2) int64; the first and the second pixel as (x, y) in heatmap px, negative in the padding.
     """
-    # NumPy lets other threads run while it works; those of PyTorch have nothing to do meanwhile.
-    num_threads = min(torch.get_num_threads(), -(-len(heatmaps) // MAPS_A_THREAD))
-    if num_threads < 2:
-        return _two_highest_in_turn(heatmaps, blur)
-    with ThreadPoolExecutor(num_threads) as threads:
-        parts = threads.map(lambda part: _two_highest_in_turn(part, blur), np.array_split(heatmaps, num_threads))
-        return np.concatenate(list(parts))
-
-
-def _two_highest_in_turn(heatmaps: np.ndarray, blur: Blur) -> np.ndarray:
-    """:func:`two_highest_on_cpu` in one thread."""
     pixels = np.empty((len(heatmaps), 2, 2), dtype=np.int64)
     with np.errstate(invalid='ignore', over='ignore'):  # infinite and NaN values are let through
         for start in range(0, len(heatmaps), MAPS_AT_ONCE):
@@ -122,13 +108,11 @@ def _around_the_highest(heatmaps: np.ndarray, blur: Blur) -> Tuple[np.ndarray, n
     reach = blur.radius + UNSEEN
     y, x, rest = _highest(heatmaps)
 
-    rows, rows_inside, rows_exist = _along_axis(y, height, reach, blur)
-    columns, columns_inside, columns_exist = _along_axis(x, width, reach, blur)
+    rows, rows_outside, rows_exist = _along_axis(y, height, reach, blur)
+    columns, columns_outside, columns_exist = _along_axis(x, width, reach, blur)
     rows = rows * width + np.arange(len(heatmaps)) * (height * width)
     window = heatmaps.reshape(-1).take(rows[:, None] + columns)  # (row, column, N)
-    at_border = np.flatnonzero(~(rows_inside.all(axis=0) & columns_inside.all(axis=0)))
-    inside = rows_inside[:, None, at_border] & columns_inside[:, at_border]
-    window[:, :, at_border] = np.where(inside, window[:, :, at_border], np.float32(0))
+    np.putmask(window, rows_outside[:, None] | columns_outside, 0)
     blurred = _filter_array(_filter_array(window, blur.kernel, axis=1), blur.kernel, axis=0)
     if blur.border < reach:  # else all of every window is within the padding
         blurred = np.where(rows_exist[:, None] & columns_exist, blurred, np.float32(-np.inf))
@@ -136,46 +120,43 @@ def _around_the_highest(heatmaps: np.ndarray, blur: Blur) -> Tuple[np.ndarray, n
     side = 2 * reach + 1
     index, second_value = _two_highest_of(np.ascontiguousarray(blurred.reshape(side * side, -1).T))
     pixels = np.stack([index % side + (x - reach)[:, None], index // side + (y - reach)[:, None]], axis=-1)
-
     # Pixels outside the window are made of those that `rest` is the highest of. NaN compares false.
     return pixels, second_value > rest.clip(min=0) * ROUNDING
 
 
 def _highest(heatmaps: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row and column of the highest pixel of each map (N, H, W), and the highest value more than UNSEEN px from it, (N, )."""
-    count, height, width = heatmaps.shape
-    index, rest = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.float32)
-    scratch = np.empty((MAPS_IN_CACHE, height * width), dtype=np.float32)
-    first_pixel = np.arange(MAPS_IN_CACHE)[:, None, None] * (height * width)
-    around = np.arange(-UNSEEN, UNSEEN + 1)
-    for start in range(0, count, MAPS_IN_CACHE):
-        part = slice(start, start + MAPS_IN_CACHE)
-        maps = scratch[:len(rest[part])]
-        maps[:] = heatmaps[part].reshape(maps.shape)
-        maps.argmax(axis=1, out=index[part])
-        y, x = np.divmod(index[part], width)
-        rows = (y[:, None] + around).clip(0, height - 1) * width
-        columns = (x[:, None] + around).clip(0, width - 1)
-        maps.put(rows[:, :, None] + columns[:, None] + first_pixel[:len(maps)], -np.inf)
-        maps.max(axis=1, out=rest[part])
-    return index // width, index % width, rest
+    """Row and column of the highest pixel of each map (N, H, W), and the highest value more than UNSEEN px from it, (N, ).
+
+    The pixels around it are lowered for a moment: a copy of the maps would take longer than all else here.
+    """
+    height, width = heatmaps.shape[1:]
+    maps = heatmaps.reshape(len(heatmaps), -1)
+    y, x = np.divmod(maps.argmax(axis=1), width)
+    around = np.arange(-UNSEEN, UNSEEN + 1)[:, None]
+    rows = (y + around).clip(0, height - 1) * width + np.arange(len(maps)) * (height * width)
+    pixels = rows[:, None] + (x + around).clip(0, width - 1)
+    values = maps.take(pixels)
+    maps.put(pixels, -np.inf)
+    rest = maps.max(axis=1)
+    maps.put(pixels, values)
+    return y, x, rest
 
 
 def _along_axis(centers: np.ndarray, length: int, reach: int, blur: Blur) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where windows around ``centers`` (N, ) take their pixels from, along one axis.
 
     Returns:
-        tuple: ``sources`` (2 * (reach + radius) + 1, N), pixels of the map, mirrored at the ends of the padding; ``inside``,
-        alike, false where there is padding; ``exist`` (2 * reach + 1, N), false beyond the padding.
+        tuple: ``sources`` (2 * (reach + radius) + 1, N), pixels of the map, mirrored at the ends of the padding; ``outside``,
+        alike, true where there is padding; ``exist`` (2 * reach + 1, N), false beyond the padding.
     """
     first, last = -blur.border, length - 1 + blur.border
     extent = reach + blur.radius
     pixels = np.arange(-extent, length + extent)
     exist = (pixels >= first) & (pixels <= last)
     pixels = np.where(pixels < first, 2 * first - pixels, np.where(pixels > last, 2 * last - pixels, pixels))
-    inside = (pixels >= 0) & (pixels < length)
+    outside = (pixels < 0) | (pixels >= length)
     window = centers + np.arange(2 * extent + 1)[:, None]
-    return pixels.clip(0, length - 1)[window], inside[window], exist[window[blur.radius:-blur.radius]]
+    return pixels.clip(0, length - 1)[window], outside[window], exist[window[blur.radius:-blur.radius]]
 
 
 def _in_whole_maps(heatmaps: np.ndarray, blur: Blur) -> np.ndarray:

@@ -1,5 +1,6 @@
 """COCO result files: what the test-dev and test-challenge servers take, read and written."""
 import json
+import reprlib
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -9,6 +10,7 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 import numpy as np
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
+from ..json_files import read_json
 from .files import replacing
 
 KEYS = ('image_id', 'category_id', 'keypoints', 'score')
@@ -47,16 +49,16 @@ def read_results(path: Union[str, Path]) -> List[Pose]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not such a list, if entries lack a key, have other numbers of joints, or values that are not
-            finite, naming the file and the entry.
+        ValueError: if it is not such a list, if entries lack a key, have other numbers of joints, ids that are not integers,
+            or values that are not finite numbers, naming the file and the entry.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'The result file {str(path)!r} does not exist.')
     try:
-        entries = json.loads(path.read_bytes())
+        entries = read_json(path)
     except ValueError as error:
-        raise ValueError(f'{str(path)!r} is not a result file: it is not JSON ({error}).') from error
+        raise ValueError(f'{str(path)!r} is not a result file: {error}. Write it anew.') from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ValueError(f'{str(path)!r} is not a result file: it must be a JSON list with one object a person, with the '
                          f'keys {", ".join(KEYS)}. (An annotation file is an object with a list of annotations.)')
@@ -108,8 +110,17 @@ def coco_metrics(results: Union[str, Path], annotations: Union[str, Path], sigma
 
 
 def image_ids(annotations: Union[str, Path]) -> List[int]:
-    """Ids of all images of a COCO annotation file (test-dev's ``image_info`` will do)."""
-    return [image['id'] for image in json.loads(Path(annotations).read_bytes())['images']]
+    """Ids of all images of a COCO annotation file (test-dev's ``image_info`` will do).
+
+    Raises:
+        OSError, ValueError: if it cannot be read, or is something else.
+    """
+    try:
+        images = read_json(annotations)['images']
+        return [_integer(image, 'id', f'images[{i}]') for i, image in enumerate(images)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f'{str(annotations)!r} is not an annotation file: an object with a list of images is expected, each '
+                         f'with an integer id ({error}).') from error
 
 
 def keypoint_sigmas(data: str = 'coco') -> np.ndarray:
@@ -139,14 +150,24 @@ def _pose(entry: Dict[str, Any], where: str) -> Pose:
     try:
         joints = np.array(entry['keypoints'], dtype=float)
         score = float(entry['score'])
-    except (TypeError, ValueError) as error:
-        raise ValueError(f'{where} has a score or keypoints that are not numbers ({error}).') from error
+        box = None if entry.get('bbox') is None else np.array(entry['bbox'], dtype=float).ravel()
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f'{where} has a score, keypoints or a bbox that are not numbers ({error}). Write the pose score, '
+                         'x, y and score of each joint, and x, y, width and height of the box.') from error
     if joints.ndim != 1 or not joints.size or joints.size % 3:
         raise ValueError(f'{where} has keypoints of shape {joints.shape}: x, y and score of each joint are expected, in one '
                          'list of 3 x joints numbers.')
-    if not np.isfinite([*joints, score]).all():
+    if box is not None and box.size != 4:
+        raise ValueError(f'{where} has a bbox of {box.size} numbers: x, y, width and height are expected.')
+    if not np.isfinite([*joints, score, *([] if box is None else box)]).all():
         raise ValueError(f'{where} has values that are not finite. Was the model trained with a loss of NaN?')
     joints = joints.reshape(-1, 3)
-    box = entry.get('bbox')
-    return Pose(entry['image_id'], entry['category_id'], joints, score, float(np.ptp(joints[:, :2], axis=0).prod()),
-                None if box is None else tuple(np.ravel(box).tolist()), entry.get('id'))
+    return Pose(_integer(entry, 'image_id', where), _integer(entry, 'category_id', where), joints, score,
+                float(np.ptp(joints[:, :2], axis=0).prod()), None if box is None else tuple(box.tolist()),
+                None if entry.get('id') is None else _integer(entry, 'id', where))
+
+
+def _integer(entry: Dict[str, Any], key: str, where: str) -> int:
+    if type(entry[key]) is not int:  # True is an instance of int
+        raise ValueError(f'{where} has the {key} {reprlib.repr(entry[key])}. Write integers, as in the annotation file.')
+    return entry[key]

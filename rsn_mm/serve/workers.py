@@ -11,8 +11,9 @@ from ..apis.detectors import Detector
 from ..apis.inferencer import PoseInferencer
 from ..apis.results import PoseResult
 from ..apis.sources import Frame
+from ..apis.writers import coco_category, coco_image
 from .limits import Limits, Refused
-from .pictures import decode_picture
+from .pictures import decode_upload
 
 # Seconds that a client is asked to wait when too many requests do.
 RETRY_AFTER = 2
@@ -85,7 +86,7 @@ class PoseWorker:
         Raises:
             Refused: if the picture cannot be used.
         """
-        image = decode_picture(job.data, self._limits)
+        image = decode_upload(job.data, self._limits)
         boxes = self._detector(image) if job.detect and self._detector is not None else job.boxes
         with self._inferencer(image, boxes=boxes) as stream:
             result = next(stream)
@@ -102,10 +103,5 @@ class PoseWorker:
 
 def to_coco(result: PoseResult) -> Dict[str, Any]:
     """A result as the content of the ``predictions.json`` that ``rsn-mm predict`` writes for one picture."""
-    width, height = result.image_size
     poses: List[Dict[str, Any]] = [dict(id=number, **pose) for number, pose in enumerate(result.to_coco(1), 1)]
-    category = dict(id=1, name='person', keypoints=result.keypoint_names,
-                    skeleton=[[a + 1, b + 1] for a, b in result.skeleton])
-    return dict(annotations=poses,
-                images=[dict(id=1, file_name=result.source, frame_index=result.frame_index, width=width, height=height)],
-                categories=[category])
+    return dict(annotations=poses, images=[coco_image(result, 1)], categories=[coco_category(result.meta)])

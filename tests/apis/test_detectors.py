@@ -45,11 +45,36 @@ def test_an_annotation_file_names_its_pictures(tmp_path: Path) -> None:
     assert boxes.tolist() == [[1, 2, 4, 6]] and scores.tolist() == [1.]
 
 
-@pytest.mark.parametrize('content', [dict(images=[]), [dict(image_id=1)], [dict(bbox=[1, 2, 3, 4])], 3,
-                                     [entry(1, 2, box=1) | dict(bbox=[1, 2])]])
-def test_other_json_is_refused(tmp_path: Path, content: Any) -> None:
-    with pytest.raises(ValueError, match='no COCO detection file'):
+@pytest.mark.parametrize('content, message', [
+    (3, 'it holds 3'),
+    ([entry(1, 2), 3], 'entry 1 is 3, not an object'),
+    (dict(images=[]), 'without a list of annotations'),
+    (dict(images={}, annotations=[]), 'without a list of images'),
+    (dict(images=[dict(id=1)], annotations=[]), r'images\[0\] has no file_name'),
+    (dict(images=[dict(id=1, file_name=1)], annotations=[]), r'images\[0\] has no file_name'),
+    (dict(images=[dict(id=[1], file_name='1.jpg')], annotations=[]), r'images\[0\] has the id \[1\], not an integer'),
+    ([dict(image_id=1)], 'entry 0 has the bbox None, not four numbers'),
+    ([dict(bbox=[1, 2, 3, 4])], 'entry 0 has the image_id None'),
+    ([entry([1], 2)], r'entry 0 has the image_id \[1\], not an integer or a text'),
+    ([entry(True, 2)], 'entry 0 has the image_id True'),
+    ([entry(1, 2) | dict(bbox=[1, 2])], r'entry 0 has the bbox \[1, 2\], not four'),
+    ([entry(1, 2) | dict(bbox='1234')], "entry 0 has the bbox '1234', not four"),
+    ([entry(1, [2])], 'entry 0 has a bbox or score that is not of numbers .*list'),
+    ([entry(1, 10**400)], 'entry 0 has a bbox or score .*too large'),
+    ([entry(1, 2), entry(1, 2, 'high')], "entry 1 has a bbox or score .*'high'"),
+    ([entry(1, 2, None)], 'entry 0 has a bbox or score .*None'),
+])
+def test_other_json_is_refused(tmp_path: Path, content: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"boxes='.*d.json' is no COCO detection file: .*{message}.*Give a list"):
         given_boxes(write(tmp_path / 'd.json', content))
+
+
+@pytest.mark.parametrize('content, message', [
+    pytest.param(b'[' * 10**5, 'nested too deeply', id='nested'), (b'[{', 'not JSON'), (b'\xff', 'not JSON')])
+def test_other_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / 'd.json').write_bytes(content)
+    with pytest.raises(ValueError, match=f"d.json' is no COCO detection file: .*{message}.*Give a list"):
+        given_boxes(tmp_path / 'd.json')
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -143,6 +143,15 @@ class TestRefused:
         with pytest.raises(ValueError, match=message):
             merge_results([a, a], **dict(dict(sigmas=SIGMAS), **arguments))
 
+    @pytest.mark.parametrize('match', ['oks', 'bbox', 'id'])
+    @pytest.mark.parametrize('changes', [dict(image_id=[1]), dict(id={}), dict(id='a'), dict(bbox=[0, 0, [1]]), dict(bbox={})])
+    def test_what_identifies_nobody(self, result_file, tmp_path, match, changes):
+        path = result_file('a.json', [(1, ANNA, .5)], id=[4], bbox=[[0., 0., 1., 1.]])
+        entry, = json.loads(path.read_text())
+        (tmp_path / 'b.json').write_text(json.dumps([{**entry, **changes}]))
+        with pytest.raises(ValueError, match=r"Entry 0 of '.*b\.json' has .* Write "):
+            merged(path, tmp_path / 'b.json', match=match)
+
     def test_one_file(self, result_file):
         with pytest.raises(ValueError, match='at least two result files'):
             merged(result_file('a.json', [(1, ANNA, .5)]))

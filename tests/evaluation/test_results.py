@@ -50,7 +50,8 @@ class TestFiles:
     @pytest.mark.parametrize('content, message', [
         ('{"annotations": []}', r'must be a JSON list .*An annotation file is'),
         ('[1]', 'must be a JSON list'),
-        ('[{"image_id": 1', 'is not JSON'),
+        ('[{"image_id": 1', "bad.json' is not a result file: it is not JSON"),
+        pytest.param('[' * 10**5, "bad.json' is not a result file: it is nested too deeply", id='nested'),
         ('[{"image_id": 1, "keypoints": [1, 2, 3]}]', r"Entry 0 of '.*' lacks category_id, score"),
         ('[{"image_id": 1, "category_id": 1, "score": 1, "keypoints": [1, 2]}]', r'keypoints of shape \(2,\)'),
         ('[{"image_id": 1, "category_id": 1, "score": 1, "keypoints": []}]', r'keypoints of shape \(0,\)'),
@@ -62,6 +63,38 @@ class TestFiles:
         (tmp_path / 'bad.json').write_text(content)
         with pytest.raises(ValueError, match=message):
             read_results(tmp_path / 'bad.json')
+
+    @pytest.mark.parametrize('changes, message', [
+        (dict(image_id=[1]), r'image_id \[1\]\. Write integers'),
+        (dict(image_id={}), r'image_id \{\}\. Write integers'),
+        (dict(image_id='1'), r"image_id '1'\. Write integers"),
+        (dict(image_id=1.), r'image_id 1\.0\. Write integers'),
+        (dict(image_id=True), r'image_id True\. Write integers'),
+        (dict(score=10**400), 'a score, keypoints .* not numbers .*too large'),
+        (dict(keypoints=[1, 2, 10**400]), 'a score, keypoints .* not numbers .*too large'),
+        (dict(category_id=None), r'category_id None\. Write integers'),
+        (dict(id=[3]), r'id \[3\]\. Write integers'),
+        (dict(bbox=[1, 2, 3]), 'bbox of 3 numbers: x, y, width and height'),
+        (dict(bbox={}), 'a bbox that are not numbers .*of the box'),
+        (dict(bbox=[1, 2, 3, [4]]), 'a bbox that are not numbers'),
+        (dict(bbox=[1, 2, 3, 10**400]), 'a bbox that are not numbers'),
+        (dict(bbox=[1, 2, 3, None]), 'not finite'),
+    ])
+    def test_values_of_other_types(self, tmp_path, changes, message):
+        good = dict(image_id=1, category_id=1, keypoints=[1, 2, 3], score=1., id=None, bbox=[[1, 2, 3, 4]])
+        (tmp_path / 'bad.json').write_text(json.dumps([good, {**good, **changes}]))
+        with pytest.raises(ValueError, match=rf"Entry 1 of '.*bad\.json' has .*{message}"):
+            read_results(tmp_path / 'bad.json')
+        (tmp_path / 'good.json').write_text(json.dumps([good]))
+        assert read_results(tmp_path / 'good.json')[0].box == (1., 2., 3., 4.)
+
+    @pytest.mark.parametrize('content', [
+        '[', pytest.param('[' * 10**5, id='nested'), '[]', '{}', '{"images": 1}', '{"images": [1]}', '{"images": [{}]}',
+        '{"images": [{"id": [1]}]}'])
+    def test_no_annotation_file(self, tmp_path, content):
+        (tmp_path / 'bad.json').write_text(content)
+        with pytest.raises(ValueError, match=r"bad\.json' is not an annotation file: .*integer id"):
+            image_ids(tmp_path / 'bad.json')
 
     def test_joints_of_different_numbers(self, tmp_path):
         poses = [pose(), Pose(1, 1, np.zeros((14, 3)), 1., 1.)]

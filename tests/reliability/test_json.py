@@ -1,0 +1,32 @@
+"""A few hundred broken JSON files; ``tests/reliability/fuzz_json.py`` reads thousands."""
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+SCRIPT = Path(__file__).with_name('fuzz_json.py')
+COUNT = 300
+
+
+@pytest.fixture(scope='module')
+def fuzz() -> Any:
+    """The script as a module."""
+    spec = importlib.util.spec_from_file_location('fuzz_json', SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_readers_read_or_say_what_is_wrong(fuzz: Any) -> None:
+    with np.errstate(all='ignore'):  # numbers near the largest of a float
+        counts = fuzz.run(COUNT, 0)
+    assert {outcome: number for outcome, number in counts.items() if outcome[1] not in ('read', 'ValueError')} == {}
+    assert set(counts) == {(reader, outcome) for reader in fuzz.READERS for outcome in ('read', 'ValueError')}
+    assert sum(counts.values()) == COUNT * len(fuzz.READERS)
+
+
+def test_another_exception_is_a_failure(fuzz: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(fuzz.READERS, 'boxes', lambda path: {}[path])
+    assert fuzz.outcome('boxes', tmp_path).startswith('FAILURE: KeyError')
