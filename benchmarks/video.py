@@ -155,7 +155,7 @@ def time_frames(report: Report, args: argparse.Namespace, scene: Scene, models: 
     for name, rival in rivals.items():
         if rival() != args.frames:
             raise RuntimeError(f'{name} did not give a result for each of {args.frames} frames')
-    timings = take_turns(rivals, rounds=args.rounds, warmup=1)
+    timings = take_turns(rivals, rounds=args.rounds, warmup=1, settle=True)
     for name, timing in timings.items():
         report.add(name, timing, per=args.frames, baseline=timings[BASELINE], frames_per_s=args.frames / timing.median)
     for name, reason in models.missing.items():
