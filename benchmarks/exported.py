@@ -80,8 +80,8 @@ def add_timings(report: Report, stock: torch.nn.Module, runtimes: Dict[str, Pose
     def call(runtime: PoseRuntime) -> Callable[[], Any]:
         return lambda: runtime(crops)
 
-    timings: Dict[str, Timing] = take_turns(
-        {'stock': stock_forward, 'floor': product, **{name: call(runtime) for name, runtime in runtimes.items()}}, rounds, settle=True)
+    rivals = {'stock': stock_forward, 'floor': product, **{name: call(runtime) for name, runtime in runtimes.items()}}
+    timings: Dict[str, Timing] = take_turns(rivals, rounds, settle=True)
     floor = macs * timings['floor'].median / MATRIX**3
     report.add('stock MMPose, network alone', timings['stock'], batch, timings['stock'], batch=batch)
     for name in runtimes:

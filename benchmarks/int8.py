@@ -74,9 +74,9 @@ def read_crops(folder: Path, input_size: tuple) -> np.ndarray:
 
 def add_row(report: Report, what: str, joints: Joints, reference: Joints, chosen: np.ndarray) -> None:
     moved = np.linalg.norm(joints.keypoints - reference.keypoints, axis=-1)[chosen]
-    report.add_values(what, **{'within 0.1 px': float((moved < 0.1).mean()), 'within 1 px': float((moved < 1).mean()), 'within 2 px': float((moved < 2).mean()),
-                               'median': float(np.median(moved)), '90 %': float(np.quantile(moved, 0.9)),
-                               '99 %': float(np.quantile(moved, 0.99))})
+    shares = {f'within {limit:g} px': float((moved < limit).mean()) for limit in (0.1, 1, 2)}
+    quantiles = {f'{share} %': float(np.quantile(moved, share / 100)) for share in (50, 90, 99)}
+    report.add_values(what, **shares, **quantiles)
 
 
 if __name__ == '__main__':

@@ -11,6 +11,5 @@ custom_hooks = [
     dict(type='SyncBuffersHook'),
     # Validation and checkpoints take the average, whose memory grows to 1 / momentum iterations (13 epochs).
     dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.0002, update_buffers=True, priority=49),
-    dict(type='rsn_mm.LossGuardHook'),
-    dict(type='rsn_mm.FuseHook'),
+    dict(type='rsn_mm.LossGuardHook'), dict(type='rsn_mm.FuseHook'),
 ]

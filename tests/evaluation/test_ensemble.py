@@ -38,7 +38,7 @@ class TestOneModel:
         assert (tmp_path / 'once.json').read_bytes() == (tmp_path / 'twice.json').read_bytes()
 
     def test_once_is_what_mmpose_writes(self, tiny, tmp_path):
-        """Same joints and pose scores as Runner.test with CocoMetric."""
+        """Same joints and pose scores as Runner.test with CocoMetric, which runs a fused copy and so rounds elsewhere."""
         config, checkpoint = tiny()
         ensemble([(config, checkpoint)], tmp_path / 'ours.json')
         config.load_from = checkpoint
@@ -50,7 +50,7 @@ class TestOneModel:
         key = lambda entry: (entry['image_id'], entry['keypoints'])  # noqa: E731
         for mine, other in zip(sorted(ours, key=key), sorted(theirs, key=key), strict=True):
             assert (mine['image_id'], mine['category_id']) == (other['image_id'], other['category_id'])
-            np.testing.assert_allclose(mine['keypoints'], other['keypoints'], rtol=1e-6)
+            np.testing.assert_allclose(mine['keypoints'], other['keypoints'], rtol=1e-5)
             assert mine['score'] == pytest.approx(other['score'], rel=1e-5)
 
     def test_flip_test_as_in_the_config(self, tiny, tmp_path):
