@@ -177,8 +177,7 @@ def same_network(depth: int = 18,
             torch.nn.init.normal_(module.bias, 0, 0.1)
     ours.load_state_dict(stock.state_dict(), strict=True)
     for model in (stock, ours):
-        model.train(False)  # stock backbones return None from eval(), so no chaining
-        # Of stock RSN, BaseBackbone.train does not return the module, but does switch it.
+        model.train(False)
     return stock, ours
 
 

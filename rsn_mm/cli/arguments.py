@@ -22,6 +22,18 @@ def add_runtime(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--flip-test', action='store_true', help='average with the mirrored picture; twice the time')
 
 
+def add_detector(parser: argparse.ArgumentParser, otherwise: str) -> argparse._ArgumentGroup:
+    """``det``, ``det_weights``, ``box_threshold`` and ``nms_threshold``, in a group that is returned."""
+    boxes = parser.add_argument_group(f'boxes of the people (default: {otherwise})')
+    boxes.add_argument('--det', metavar='MODEL', help='name or config of an MMDetection detector')
+    boxes.add_argument('--det-weights', metavar='FILE', help='its checkpoint')
+    boxes.add_argument('--box-threshold', type=float, default=0.3, metavar='SCORE',
+                       help='leave out detections below (default: %(default)s)')
+    boxes.add_argument('--nms-threshold', type=float, default=0.3, metavar='IOU',
+                       help='leave out detections that overlap a better one more than this (default: %(default)s)')
+    return boxes
+
+
 def positive(text: str) -> int:
     """argparse type: an integer of at least 1."""
     value = int(text)

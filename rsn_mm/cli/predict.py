@@ -13,7 +13,7 @@ import os
 import sys
 from typing import List, Union
 
-from .arguments import add_model, add_runtime, positive
+from .arguments import add_detector, add_model, add_runtime, positive
 
 HELP = 'poses from pictures and video'
 
@@ -23,14 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='picture, video, folder, quoted pattern, URL, or number of a camera')
     add_model(parser)
     add_runtime(parser)
-    boxes = parser.add_argument_group('boxes of the people (default: the whole picture is one person)')
-    boxes.add_argument('--det', metavar='MODEL', help='name or config of an MMDetection detector')
-    boxes.add_argument('--det-weights', metavar='FILE', help='its checkpoint')
+    boxes = add_detector(parser, otherwise='the whole picture is one person')
     boxes.add_argument('--boxes', metavar='FILE', help='COCO detections (JSON) in place of a detector')
-    boxes.add_argument('--box-threshold', type=float, default=0.3, metavar='SCORE',
-                       help='leave out detections below (default: %(default)s)')
-    boxes.add_argument('--nms-threshold', type=float, default=0.3, metavar='IOU',
-                       help="leave out detections that overlap a better one more than this (default: %(default)s)")
     output = parser.add_argument_group('output')
     output.add_argument('--out', metavar='FOLDER', help='folder for predictions.json, pictures and videos')
     output.add_argument('--no-overlays', action='store_true', help='write predictions.json alone')

@@ -8,7 +8,7 @@ The page is on this machine alone unless --host says otherwise. Ctrl-C ends it.
 import argparse
 import sys
 
-from .arguments import add_runtime, positive
+from .arguments import add_detector, add_runtime, positive
 
 HELP = 'poses in the browser'
 
@@ -18,13 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='config (name or path) and its checkpoint, model of MMPose, or exported .onnx or .xml file')
     parser.add_argument('--random-weights', action='store_true', help='do without checkpoints, to try things out')
     add_runtime(parser)
-    boxes = parser.add_argument_group('boxes of the people (default: the whole picture, or those drawn on the page)')
-    boxes.add_argument('--det', metavar='MODEL', help='name or config of an MMDetection detector')
-    boxes.add_argument('--det-weights', metavar='FILE', help='its checkpoint')
-    boxes.add_argument('--box-threshold', type=float, default=0.3, metavar='SCORE',
-                       help='leave out detections below (default: %(default)s)')
-    boxes.add_argument('--nms-threshold', type=float, default=0.3, metavar='IOU',
-                       help='leave out detections that overlap a better one more than this (default: %(default)s)')
+    add_detector(parser, otherwise='the whole picture, or those drawn on the page')
     server = parser.add_argument_group('server')
     server.add_argument('--host', default='127.0.0.1', metavar='ADDRESS',
                         help='address to listen at; others than %(default)s let other machines in')

@@ -11,7 +11,7 @@ from torch import nn
 
 from .export import export_onnx
 from .graph import PoseGraph, check_model, flip_indices_of
-from .metadata import METADATA_KEY, OUTPUTS, PoseMetadata, check_choice, require
+from .metadata import METADATA_KEY, PoseMetadata, check_choice, require
 
 RUNTIMES = ('torch', 'onnxruntime', 'openvino')
 Source = Union[nn.Module, str, Path]
@@ -114,20 +114,15 @@ class TorchRuntime(PoseRuntime):
         super().__init__(PoseMetadata.from_model(model, self.graph.outputs, flip_test), max_batch)
         self.device = torch.device(device)
         self.dtype = dtype
-        # On a CPU the codec has a faster form than that of the graph.
-        self.decodes_outside = self.device.type == 'cpu' and 'keypoints' in self.metadata.outputs
-        if self.decodes_outside:
-            self.graph.outputs = OUTPUTS['heatmaps']
 
     @torch.inference_mode()
     def _run(self, images: np.ndarray) -> Dict[str, np.ndarray]:
         autocast = torch.autocast(self.device.type, self.dtype) if self.dtype else nullcontext()
         with autocast:
-            outputs = self.graph(torch.from_numpy(images).to(self.device, non_blocking=True))
-        if self.decodes_outside:
-            keypoints, scores = self.graph.codec.batch_decode(outputs[0])
-            outputs = torch.from_numpy(np.concatenate(keypoints)), torch.from_numpy(np.concatenate(scores)), *outputs
-        return {name: output.cpu().numpy() for name, output in zip(self.metadata.outputs, outputs)}
+            outputs = dict(heatmaps=self.graph.heatmaps(torch.from_numpy(images).to(self.device, non_blocking=True)))
+        if 'keypoints' in self.metadata.outputs:
+            outputs['keypoints'], outputs['scores'] = self.graph.codec.decode_batch(outputs['heatmaps'])
+        return {name: outputs[name].cpu().numpy() for name in self.metadata.outputs}
 
 
 class OnnxRuntime(PoseRuntime):
