@@ -1,6 +1,8 @@
 """Fixtures that more than one test file uses."""
+import importlib.util
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Callable, List, Optional, Sequence, Union
 
 import numpy as np
@@ -17,6 +19,14 @@ from rsn_mm.transforms import LoadVisibility  # isort: skip
 
 # The nets here are too small for two threads: they would wait for each other most of the time.
 torch.set_num_threads(1)
+
+
+def load_script(path: Path) -> ModuleType:
+    """A file that is no part of a package, as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,8 @@ import pytest
 
 from rsn_mm.compat.ops import backend, ext
 
+from ..conftest import load_script
+
 DATA = Path(__file__).parent.parent / 'data'
 # On the machine of the reference, boxes differ by 5e-5 px and scores by 3e-6. With other convolution kernels, which round
 # differently (no oneDNN, no AVX-512), that becomes 1.6e-3 px and 2.3e-4.
@@ -20,14 +22,7 @@ OPS = {
 }
 
 
-def _load_script():
-    spec = importlib.util.spec_from_file_location('make_detector_reference', DATA / 'make_detector_reference.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-script = _load_script()
+script = load_script(DATA / 'make_detector_reference.py')
 
 
 @pytest.fixture(scope='module')

@@ -12,19 +12,14 @@ import pytest
 from rsn_mm.compat import mmcv_ops
 from rsn_mm.compat.ops import backend, ext
 
+from ..conftest import load_script
+
 DATA = Path(__file__).parent.parent / 'data'
 FAMILIES = ('nms', 'roi_align', 'roi_pool', 'deform_conv', 'modulated_deform_conv', 'focal_loss',
             'multi_scale_deform_attn')
 
 
-def _load_script():
-    spec = importlib.util.spec_from_file_location('make_mmcv_ops_reference', DATA / 'make_mmcv_ops_reference.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-script = _load_script()
+script = load_script(DATA / 'make_mmcv_ops_reference.py')
 CASES = {case.name: case for case in script.cases()}
 
 

@@ -1,5 +1,4 @@
 """The command that checks a data set: what it lists, its report and its exit status."""
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -13,15 +12,14 @@ import pytest
 from rsn_mm.datasets.checking import Source, check, sources_of_config
 from rsn_mm.datasets.faults import KINDS
 
+from ..conftest import load_script
+
 TOOL = Path(__file__).parents[2] / 'tools' / 'check_dataset.py'
 
 
 @pytest.fixture(scope='module')
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location('check_dataset', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(TOOL)
 
 
 @pytest.fixture

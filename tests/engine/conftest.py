@@ -1,4 +1,5 @@
 """Training runs of a tiny network, without files but for logs and checkpoints."""
+import os
 from pathlib import Path
 from typing import Any, Callable, List
 
@@ -8,6 +9,10 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader, Dataset
 
 from rsn_mm.models import PoseDataPreprocessor
+
+from ..conftest import load_script
+
+training = load_script(Path(__file__).with_name('tiny_training.py'))
 
 NUM_ITERS, LOG_INTERVAL = 7, 3
 
@@ -54,3 +59,19 @@ def make_runner(make_estimator: Callable, make_samples: Callable, codec_cfg: Cal
 
 def _collate(batch: List[dict]) -> dict:
     return {key: [entry[key] for entry in batch] for key in batch[0]}
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here survives a power cut, and disks that others use are slow."""
+    monkeypatch.setattr(os, 'fsync', lambda descriptor: None)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Any]:
+    """A tiny training in a folder of its own, by name."""
+    def make_experiment(name: str = 'run') -> Any:
+        (tmp_path / name).mkdir()
+        return training.Experiment(tmp_path / name)
+
+    return make_experiment

@@ -1,38 +1,14 @@
 """A resumed run ends as the uninterrupted one would have."""
-import importlib.util
-import os
-from pathlib import Path
 from typing import Any, Callable, List, Optional
 
 import pytest
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from .conftest import training
 
-def _load(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f'{name}.py'))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-training = _load('tiny_training')
 EPOCHS, Experiment = training.EPOCHS, training.Experiment
 Interrupted, assert_same_end = training.Interrupted, training.assert_same_end
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here survives a power cut, and disks that others use are slow."""
-    monkeypatch.setattr(os, 'fsync', lambda descriptor: None)
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Callable[..., Experiment]:
-    def make_experiment(name: str = 'run') -> Experiment:
-        (tmp_path / name).mkdir()
-        return Experiment(tmp_path / name)
-    return make_experiment
 
 
 class TestResuming:

@@ -1,10 +1,11 @@
 """A few hundred broken JSON files; ``tests/reliability/fuzz_json.py`` reads thousands."""
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from ..conftest import load_script
 
 SCRIPT = Path(__file__).with_name('fuzz_json.py')
 COUNT = 300
@@ -13,10 +14,7 @@ COUNT = 300
 @pytest.fixture(scope='module')
 def fuzz() -> Any:
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location('fuzz_json', SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(SCRIPT)
 
 
 def test_readers_read_or_say_what_is_wrong(fuzz: Any) -> None:

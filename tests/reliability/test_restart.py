@@ -1,5 +1,4 @@
 """Training that is killed goes on as if it had not been, and training from a seed repeats itself."""
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -12,15 +11,15 @@ from mmpose.apis import inference_topdown, init_model
 
 from rsn_mm.synthetic import make_people
 
+from ..conftest import load_script
+
 SCRIPT = Path(__file__).with_name('kill_trials.py')
 
 
 @pytest.fixture(scope='module')
 def kill_trials() -> Iterator[Any]:
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location('kill_trials', SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script(SCRIPT)
     with pytest.MonkeyPatch.context() as patch:
         # MMEngine takes a second to lay out a config prettily.
         patch.setattr(module.mmengine_config, 'FormatCode', lambda text, **_: (text, True))

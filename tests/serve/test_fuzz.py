@@ -1,9 +1,10 @@
 """A few hundred broken pictures, in this process; ``tests/reliability/fuzz_pictures.py`` sends thousands."""
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ..conftest import load_script
 
 SCRIPT = Path(__file__).parents[1] / 'reliability' / 'fuzz_pictures.py'
 COUNT = 200
@@ -12,10 +13,7 @@ COUNT = 200
 @pytest.fixture(scope='module')
 def fuzz() -> Any:
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location('fuzz_pictures', SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(SCRIPT)
 
 
 def test_broken_pictures_give_poses_or_a_4xx(fuzz: Any, client_of: Any) -> None:
