@@ -1,5 +1,6 @@
 """The paper's codec: Gaussian targets, and a quarter of a pixel from the highest response towards the second highest."""
-from typing import List, Optional, Tuple, Union
+from functools import lru_cache
+from typing import Callable, List, Optional, Tuple, Union
 
 import numpy as np
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from ..registry import KEYPOINT_CODECS
 from .gaussian_targets import PEAK, GaussianTargets
-from .two_highest import Blur, two_highest, two_highest_on_cpu
+from .two_highest import Blur, two_highest
 
 SCORE_OF_NOTHING = 0.5  # added to map / PEAK, as the authors do: an empty map scores 0.5, a perfect peak 1.5
 
@@ -110,7 +111,7 @@ class QuarterOffsetHeatmap(BaseKeypointCodec):
         return keypoints[0], scores[0]
 
     def batch_decode(self, batch_encoded: Union[Tensor, np.ndarray]) -> Tuple[List[np.ndarray], List[np.ndarray]]:
-        """Decode the heatmaps of a batch where they are. On a CPU most of a map is left out, with the same result.
+        """Decode the heatmaps of a batch where they are, see :meth:`decode_batch`.
 
         Args:
             batch_encoded (Tensor | np.ndarray): Heatmaps (B, K, H, W).
@@ -126,16 +127,17 @@ class QuarterOffsetHeatmap(BaseKeypointCodec):
         return list(keypoints[:, None].cpu().numpy()), list(scores[:, None].cpu().numpy())
 
     def decode_batch(self, heatmaps: Tensor) -> Tuple[Tensor, Tensor]:
-        """As :meth:`decode_tensor`; on a CPU in the faster form, which depends on values.
-
-        That form lowers pixels of float32 maps for a moment; they are restored when it returns.
-        """
-        if heatmaps.device.type != 'cpu':
+        """As :meth:`decode_tensor`; on a CPU by compiled loops, which depend on values, where Numba is installed."""
+        compiled = _compiled() if heatmaps.device.type == 'cpu' else None
+        if compiled is None:
             return self.decode_tensor(heatmaps)
         _check_heatmaps(heatmaps, self.heatmap_size)
-        heatmaps = heatmaps.detach().float().contiguous()
-        pixels = two_highest_on_cpu(heatmaps.flatten(0, 1).numpy(), self._blur)
-        return self._refined(heatmaps, torch.from_numpy(pixels).reshape(*heatmaps.shape[:2], 2, 2).float())
+        maps = heatmaps.detach().float().contiguous().flatten(0, 1).numpy()
+        points, values, _ = compiled(maps, self._blur, self.offset)
+        keypoints = points * self.scale_factor + self.scale_factor / 2
+        scores = values / PEAK + SCORE_OF_NOTHING
+        return (torch.from_numpy(keypoints).reshape(*heatmaps.shape[:2], 2),
+                torch.from_numpy(scores).reshape(heatmaps.shape[:2]))
 
     def decode_tensor(self, heatmaps: Tensor) -> Tuple[Tensor, Tensor]:
         """Decode without leaving the device. Nothing here depends on values, so that it can be traced and exported.
@@ -168,6 +170,16 @@ class QuarterOffsetHeatmap(BaseKeypointCodec):
         scale_x, scale_y = self.scale_factor.tolist()
         keypoints = torch.stack([x * scale_x + scale_x / 2, y * scale_y + scale_y / 2], dim=-1)
         return keypoints, values / PEAK + SCORE_OF_NOTHING
+
+
+@lru_cache(maxsize=None)
+def _compiled() -> Optional[Callable]:
+    """:func:`decode_compiled`, imported when it is first needed (Numba takes half a second), or None where it cannot be."""
+    try:
+        from .compiled import decode_compiled
+    except (ImportError, RuntimeError):  # no Numba for this Python and NumPy; no folder that it may keep its code in
+        return None
+    return decode_compiled
 
 
 def _check_sizes(input_size: Tuple[int, int], heatmap_size: Tuple[int, int]) -> None:

@@ -1,12 +1,13 @@
-"""The highest two pixels of blurred maps: the quick form for a CPU equals the plain one in every bit, on any map."""
+"""The highest two pixels of blurred maps: the compiled form for a CPU equals the plain one in every bit, on any map."""
 from typing import List, Tuple
 
 import numpy as np
 import pytest
 import torch
 
-from rsn_mm.codecs import QuarterOffsetHeatmap, two_highest
-from rsn_mm.codecs.two_highest import Blur, two_highest_on_cpu
+from rsn_mm.codecs import QuarterOffsetHeatmap, quarter_offset_heatmap
+from rsn_mm.codecs.compiled import decode_compiled
+from rsn_mm.codecs.two_highest import Blur, two_highest
 
 # (H, W).
 SIZES = [(32, 24), (26, 20), (13, 11)]
@@ -54,17 +55,13 @@ def test_forms_agree_exactly(size, kernel_size, border):
     """More than 9,000 maps in all."""
     maps = np.stack([*peaks(size, 40), *unusual(size)]).astype(np.float32)
     blur = Blur.of_size(kernel_size, border)
-    expected = two_highest.two_highest(torch.from_numpy(maps)[None], blur)[0].numpy()
-    np.testing.assert_array_equal(two_highest_on_cpu(maps, blur), expected)
-
-
-def test_more_maps_than_at_once(monkeypatch):
-    maps = np.stack([*peaks((32, 24), 40), *unusual((32, 24))]).astype(np.float32)
-    blur = Blur.of_size(5, 10)
-    expected = two_highest_on_cpu(maps, blur)
-    monkeypatch.setattr(two_highest, 'MAPS_AT_ONCE', 7)
-    monkeypatch.setattr(two_highest, 'MAPS_IN_CACHE', 3)
-    np.testing.assert_array_equal(two_highest_on_cpu(maps, blur), expected)
+    pixels = two_highest(torch.from_numpy(maps)[None], blur)[0].numpy()
+    # An offset of 0 gives the first pixel; a large one, where nothing is clipped, tells the direction of the second.
+    for offset in (0., 1.5):
+        towards = pixels[:, 1] - pixels[:, 0]
+        length = np.sqrt((towards**2).sum(axis=1, keepdims=True), dtype=np.float32).clip(min=1)
+        expected = (pixels[:, 0] + np.float32(offset) * towards / length).clip(0, [size[1] - 1, size[0] - 1])
+        np.testing.assert_array_equal(decode_compiled(maps, blur, offset).points, expected.astype(np.float32))
 
 
 def test_windows_suffice_for_clear_peaks():
@@ -72,7 +69,7 @@ def test_windows_suffice_for_clear_peaks():
     maps = np.stack([QuarterOffsetHeatmap((192, 256), (48, 64), k).encode(
         np.random.default_rng(k).uniform(0, [191, 255], (1, 17, 2)))['heatmaps'] for k in (5, 7, 9)]).reshape(-1, 64, 48)
     maps += np.random.default_rng(0).normal(0, 3, maps.shape).astype(np.float32)
-    assert two_highest._around_the_highest(maps, Blur.of_size(5, 10))[1].all()
+    assert decode_compiled(maps, Blur.of_size(5, 10), .25).by_window.all()
 
 
 def test_a_window_does_not_claim_what_it_cannot_see():
@@ -81,9 +78,18 @@ def test_a_window_does_not_claim_what_it_cannot_see():
     maps[:, 5, 5] = 100
     maps[0, 20:27, 10:17] = 90
     maps[1, 25, 20] = 100
-    blur = Blur.of_size(5, 10)
-    assert not two_highest._around_the_highest(maps, blur)[1].any()
-    assert (two_highest_on_cpu(maps, blur)[0, 0] == [12, 22]).all()
+    decoded = decode_compiled(maps, Blur.of_size(5, 10), 0.)
+    assert not decoded.by_window.any()
+    assert (decoded.points[0] == [12, 22]).all()
+
+
+def test_without_numba_tensors_decode(monkeypatch):
+    maps = np.stack(peaks((32, 24), 20)).astype(np.float32)[None]
+    codec = QuarterOffsetHeatmap((96, 128), (24, 32), 7)
+    compiled = codec.batch_decode(maps)
+    monkeypatch.setattr(quarter_offset_heatmap, '_compiled', lambda: None)
+    for by_tensors, by_loops in zip(codec.batch_decode(maps), compiled):
+        np.testing.assert_array_equal(by_tensors[0], by_loops[0])
 
 
 class TestDefinedResults:
