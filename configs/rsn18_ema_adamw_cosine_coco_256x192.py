@@ -8,7 +8,7 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', begin=6, end=200, T_max=194, eta_min=0, by_epoch=True, convert_to_iter_based=True),
 ]
 custom_hooks = [
-    dict(type='SyncBuffersHook'),
+    dict(type='rsn_mm.SyncBuffersHook'),
     # Validation and checkpoints take the average, whose memory grows to 1 / momentum iterations (13 epochs).
     dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.0002, update_buffers=True, priority=49),
     dict(type='rsn_mm.LossGuardHook'), dict(type='rsn_mm.FuseHook'),

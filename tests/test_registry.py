@@ -23,7 +23,7 @@ OURS = {
     ],
     'DATASETS': ['CocoDataset', 'CrowdPoseDataset', 'MpiiDataset'],
     'DATA_SAMPLERS': ['PhotoWindowSampler'],
-    'HOOKS': ['CheckpointHook', 'EpochSeedHook', 'FuseHook', 'LossGuardHook', 'RuntimeInfoHook'],
+    'HOOKS': ['CheckpointHook', 'EpochSeedHook', 'FuseHook', 'LossGuardHook', 'RuntimeInfoHook', 'SyncBuffersHook'],
     'LOOPS': ['TestLoop', 'ValLoop'],
     'OPTIM_WRAPPERS': ['AmpOptimWrapper', 'OptimWrapper'],
 }

@@ -16,7 +16,7 @@ default_hooks = dict(
     visualization=dict(type='PoseVisualizationHook', enable=False))
 # Running statistics of the processes are averaged before a checkpoint is written. Training stops where a loss is no number.
 # Tests run on a fused copy of the model.
-custom_hooks = [dict(type='SyncBuffersHook'), dict(type='rsn_mm.LossGuardHook'), dict(type='rsn_mm.FuseHook')]
+custom_hooks = [dict(type='rsn_mm.SyncBuffersHook'), dict(type='rsn_mm.LossGuardHook'), dict(type='rsn_mm.FuseHook')]
 
 # All inputs have one size: cuDNN may choose its kernels by trial.
 env_cfg = dict(

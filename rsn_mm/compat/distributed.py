@@ -1,6 +1,7 @@
-"""Process groups of the PyTorch launcher without a GPU: gloo, and DDP around modules on the CPU."""
+"""Process groups of the PyTorch and slurm launchers without a GPU: gloo, and DDP around modules on the CPU."""
 import functools
-from typing import Any, Optional
+from typing import Any, Callable, Optional
+from unittest import mock
 
 import torch.distributed as torch_dist
 from mmengine.device import is_cuda_available, is_mlu_available, is_musa_available, is_npu_available
@@ -17,6 +18,7 @@ def missing() -> Optional[str]:
 
 def install() -> None:
     dist_utils._init_dist_pytorch = _init_gloo
+    dist_utils._init_dist_slurm = _with_gloo(dist_utils._init_dist_slurm)
     original = MMDistributedDataParallel.__init__
 
     @functools.wraps(original)
@@ -30,3 +32,14 @@ def install() -> None:
 
 def _init_gloo(backend: str, init_backend: str = 'torch', **kwargs: Any) -> None:
     torch_dist.init_process_group(backend='gloo', **kwargs)
+
+
+def _with_gloo(original: Callable[..., None]) -> Callable[..., None]:
+    """MMEngine's reading of slurm's variables, without the choice of a GPU that follows it."""
+
+    @functools.wraps(original)
+    def init(backend: str, *args: Any, **kwargs: Any) -> None:
+        with mock.patch('torch.cuda.set_device'):
+            original('gloo', *args, **kwargs)
+
+    return init

@@ -99,7 +99,7 @@ class CheckedFiles:
                 return None
             if not self.skip_unreadable:
                 raise
-            return Unreadable(self._path(idx), str(error))
+            return Unreadable(self._path(idx), str(error), idx)
 
     @cached_property
     def _same_for_all(self) -> bytes:

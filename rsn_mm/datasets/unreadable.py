@@ -10,15 +10,18 @@ NAMED = 10
 
 
 class Unreadable(NamedTuple):
-    """What a data set in test mode gives in place of a sample; see :func:`skip_unreadable`."""
+    """What a data set in test mode gives in place of the sample ``index``; see :func:`skip_unreadable`."""
     path: str
     reason: str
+    index: int
 
 
 class BatchWithGaps(NamedTuple):
-    """A batch of what could be read, None if that is nothing, and what could not."""
+    """A batch of what could be read, None if that is nothing; what could not, and its places among the ``size`` samples."""
     batch: Optional[Any]
     unreadable: List[Unreadable]
+    places: List[int]
+    size: int
 
 
 class LeaveOutUnreadable:
@@ -36,8 +39,9 @@ class LeaveOutUnreadable:
         readable = [sample for sample in samples if not isinstance(sample, Unreadable)]
         if len(readable) == len(samples):
             return self.collate(readable)
-        return BatchWithGaps(self.collate(readable) if readable else None,
-                             [sample for sample in samples if isinstance(sample, Unreadable)])
+        places = [place for place, sample in enumerate(samples) if isinstance(sample, Unreadable)]
+        return BatchWithGaps(self.collate(readable) if readable else None, [samples[place] for place in places], places,
+                             len(samples))
 
 
 def skip_unreadable(loader: DataLoader) -> None:

@@ -6,8 +6,9 @@ from .loops import TestLoop, ValLoop
 from .loss_guard import LossGuardHook
 from .optim_wrapper import AmpOptimWrapper, OptimWrapper
 from .runtime_info import RuntimeInfoHook
+from .sync_buffers_hook import SyncBuffersHook
 
 __all__ = [
     'AmpOptimWrapper', 'CheckpointHook', 'EpochSeedHook', 'FuseHook', 'LossGuardHook', 'OptimWrapper', 'RuntimeInfoHook',
-    'TestLoop', 'ValLoop'
+    'SyncBuffersHook', 'TestLoop', 'ValLoop'
 ]

@@ -1,12 +1,12 @@
 """Validation and test that go on where a photo cannot be read, and say so."""
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
 from mmengine.dist import all_gather_object, get_world_size, is_main_process
 from mmengine.runner import TestLoop as MMEngineTestLoop
 from mmengine.runner import ValLoop as MMEngineValLoop
 
 from ..datasets import BatchWithGaps, skip_unreadable
-from ..datasets.unreadable import name_some
+from ..datasets.unreadable import Unreadable, name_some
 from ..registry import LOOPS
 
 # If so many samples have been unreadable and none readable, folders are wrong rather than files.
@@ -17,8 +17,8 @@ class _LeavesOutUnreadable:
     """Mixin in front of one of MMEngine's loops over test data. It has the loop's arguments.
 
     Persons whose photo cannot be read get no prediction; those of other photos do. The end of the loop logs how many were
-    left out, and their files. COCO's metrics count such persons as missed, PCK averages over the others. Data sets other
-    than ours raise at the first unreadable photo.
+    left out in all processes together, and their files. COCO's metrics count such persons as missed, PCK averages over the
+    others. Data sets other than ours raise at the first unreadable photo.
 
     Raises:
         OSError: if nothing can be read.
@@ -29,10 +29,20 @@ class _LeavesOutUnreadable:
         skip_unreadable(self.dataloader)
 
     def run(self) -> Dict[str, float]:
-        self._paths: List[str] = []
-        self._last_reason = ''
+        # By position in the data set: a person that fills up a process's share counts once.
+        self._left_out: Dict[int, Unreadable] = {}
         self._num_read = 0
-        metrics = super().run()
+        evaluate = self.evaluator.evaluate
+
+        def evaluate_readable(size: int) -> Dict[str, float]:
+            self._gather()
+            return evaluate(size - len(self._left_out))
+
+        self.evaluator.evaluate = evaluate_readable
+        try:
+            metrics = super().run()
+        finally:
+            del self.evaluator.evaluate  # the class's own is left
         self._report()
         return metrics
 
@@ -41,22 +51,46 @@ class _LeavesOutUnreadable:
             self._num_read += 1
             super().run_iter(idx, data_batch)
             return
-        self._paths += [sample.path for sample in data_batch.unreadable]
-        self._last_reason = data_batch.unreadable[-1].reason
+        self._left_out.update((sample.index, sample) for sample in data_batch.unreadable)
+        results = [metric.results for metric in self.evaluator.metrics]
+        starts = [len(part) for part in results]
         if data_batch.batch is not None:
             self._num_read += 1
             super().run_iter(idx, data_batch.batch)
-        is_over = idx + 1 == len(self.dataloader) and get_world_size() == 1
-        if not self._num_read and (is_over or len(self._paths) >= HOPELESS):
-            raise OSError(f'None of the first {len(self._paths)} samples can be read. {self._last_reason}')
+        elif not self._num_read and len(self._left_out) >= HOPELESS:
+            self._give_up()
+        if get_world_size() > 1:
+            for part, start in zip(results, starts):
+                _hold_places(part, start, data_batch)
+
+    def _gather(self) -> None:
+        """What all processes left out, in the order of the data set."""
+        parts = all_gather_object((self._left_out, self._num_read))
+        self._left_out = dict(sorted(item for left_out, _ in parts for item in left_out.items()))
+        if self._left_out and not any(num_read for _, num_read in parts):
+            self._give_up()
+
+    def _give_up(self) -> None:
+        *_, last = self._left_out.values()
+        raise OSError(f'None of the first {len(self._left_out)} samples can be read. {last.reason}')
 
     def _report(self) -> None:
-        paths = sum(all_gather_object(self._paths), [])
-        if paths and is_main_process():
-            files = list(dict.fromkeys(paths))
+        if self._left_out and is_main_process():
+            *_, last = self._left_out.values()
+            files = list(dict.fromkeys(sample.path for sample in self._left_out.values()))
             self.runner.logger.error(
-                f'The metrics above are without predictions for {len(paths)} of {len(self.dataloader.dataset)} persons, '
-                f'as {len(files)} of their photos cannot be read: {name_some(files)}. {self._last_reason}')
+                f'The metrics above are without predictions for {len(self._left_out)} of {len(self.dataloader.dataset)} '
+                f'persons, as {len(files)} of their photos cannot be read: {name_some(files)}. {last.reason}')
+
+
+def _hold_places(results: List[Any], start: int, batch: BatchWithGaps) -> None:
+    """Put None where results of a batch are missing, from ``start`` on.
+
+    MMEngine puts the results of all processes in the order of the data set by counting them, and then drops None.
+    """
+    places: Sequence[int] = batch.places if len(results) - start + len(batch.places) == batch.size else ()
+    for place in places:
+        results.insert(start + place, None)
 
 
 @LOOPS.register_module()

@@ -26,7 +26,7 @@ class Persons(Dataset):
 
     def __getitem__(self, index: int) -> Any:
         if index in self.broken:
-            return Unreadable(f'{index // 2}.jpg', f'why {index}')
+            return Unreadable(f'{index // 2}.jpg', f'why {index}', index)
         image = torch.full((3, 64, 64), index, dtype=torch.uint8)
         sample = self.samples[index].clone()
         sample.set_metainfo(dict(img_id=index))
@@ -76,6 +76,15 @@ def test_others_keep_their_results(run: Callable, kind: str, tmp_path: Path) -> 
 def test_nothing_can_be_read(run: Callable) -> None:
     with pytest.raises(OSError, match='None of the first 7 samples can be read. why 6'):
         run('test', list(range(7)), 'none')
+
+
+def test_what_other_processes_left_out_counts(run: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Person 1 fills up their share. They alone have read something."""
+    theirs = {1: Unreadable('0.jpg', 'why 1', 1), 8: Unreadable('4.jpg', 'why 8', 8)}
+    monkeypatch.setattr(loops, 'all_gather_object', lambda mine: [mine, (theirs, 1)])
+    assert run('test', list(range(7)), 'spread') == {}
+    assert 'for 8 of 7 persons, as 5 of their photos cannot be read: 0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg. why 8' in log_of(
+        tmp_path / 'spread')
 
 
 def test_hopeless(run: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
