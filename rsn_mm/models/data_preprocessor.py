@@ -21,6 +21,8 @@ class PoseDataPreprocessor(MMPosePoseDataPreprocessor):
         mean, std, pad_size_divisor, pad_value, bgr_to_rgb, rgb_to_bgr, batch_augments: As in MMPose.
         non_blocking (bool): Copy to the device without waiting. To good effect, the data loader needs
             ``pin_memory=True``. Defaults to True.
+        channels_last (bool): Lay the batch out with channels last in memory, and with it all that the network computes:
+            convolutions are written for it, on CPUs as for tensor cores. Shapes stay (B, C, H, W). Defaults to True.
     """
 
     def __init__(self,
@@ -31,8 +33,10 @@ class PoseDataPreprocessor(MMPosePoseDataPreprocessor):
                  bgr_to_rgb: bool = False,
                  rgb_to_bgr: bool = False,
                  non_blocking: bool = True,
-                 batch_augments: Optional[List[dict]] = None) -> None:
+                 batch_augments: Optional[List[dict]] = None,
+                 channels_last: bool = True) -> None:
         super().__init__(mean, std, pad_size_divisor, pad_value, bgr_to_rgb, rgb_to_bgr, non_blocking, batch_augments)
+        self._layout = torch.channels_last if channels_last else torch.contiguous_format
 
     def forward(self, data: Dict[str, Any], training: bool = False) -> Dict[str, Any]:
         """Returns ``inputs`` (B, 3, H, W) float32 on the device, and ``data_samples``."""
@@ -51,6 +55,7 @@ class PoseDataPreprocessor(MMPosePoseDataPreprocessor):
 
     def _normalised(self, images: Union[Tensor, Sequence[Tensor]]) -> Tensor:
         batch = images if isinstance(images, Tensor) else torch.stack(tuple(images))
+        batch = batch.contiguous(memory_format=self._layout)
         if self._channel_conversion:
             batch = batch.flip(1)
         batch = batch.float()

@@ -12,6 +12,10 @@ from torch import Tensor, nn
 
 from .checkpointing import checkpoint
 
+# On CPUs, the gradient of a strided 1x1 convolution writes past its memory if channels are last and fewer than these (oneDNN
+# issue 6035). Strided convolutions of the body have at least the channels of the stem, and follow its layout.
+NARROW = 16
+
 
 class BlockFactory(Protocol):
     """Makes one constituent unit: a module (B, in_channels, H, W) -> (B, out_channels, H / stride, W / stride)."""
@@ -32,6 +36,10 @@ class Stem(nn.Sequential):
         super().__init__(
             ConvModule(3, channels, kernel_size=7, stride=2, padding=3, norm_cfg=norm_cfg),
             nn.MaxPool2d(kernel_size=3, stride=2, padding=1))
+        self._is_narrow = channels < NARROW
+
+    def forward(self, image: Tensor) -> Tensor:
+        return super().forward(image.contiguous() if self._is_narrow else image)
 
 
 class DownPath(nn.Module):
