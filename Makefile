@@ -1,5 +1,6 @@
 # make demo   data, training, evaluation and pictures in a few minutes
 # make test   the whole test suite
+# make short  the part of it that a stack (torch, numpy, mmcv, Python) could break, in three minutes
 # make setup  just the virtual environment that both use
 #
 # PYTHON, VENV, TORCH and PIP_ARGS can be overridden: make setup TORCH=torch==2.9.1 PIP_ARGS='--index-url ...'
@@ -9,9 +10,11 @@ TORCH    ?= torch==2.13.0
 PIP_ARGS ?=
 
 BIN     := $(VENV)/bin
+SHORT   := $(addprefix tests/, checkpoints codecs compat datasets engine models transforms test_registry.py test_stack.py \
+           apis/test_inferencer.py deploy/test_export.py deploy/test_runtimes.py workflow/test_apis.py workflow/test_runner.py)
 SOURCES := $(shell find rsn_mm configs tools -type f -not -name '*.pyc' -not -path '*/.mim/*') model-index.yml pyproject.toml
 
-.PHONY: setup demo test clean
+.PHONY: setup demo test short clean
 setup: $(VENV)/installed
 
 demo: $(VENV)/installed
@@ -19,6 +22,9 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+short: $(VENV)/installed
+	$(BIN)/pytest $(SHORT) $(PYTEST_ARGS)
 
 # The stack: everything but this project. A torch, mmcv or xtcocotools that is already there is left alone.
 $(VENV)/stack: $(wildcard requirements/*.txt)

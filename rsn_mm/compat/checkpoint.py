@@ -12,6 +12,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
+from numpy._core import multiarray  # in numpy 1.26, too
 
 from ..checkpoints.plain_types import restore
 from ..checkpoints.safetensors_file import is_safetensors, read_safetensors
@@ -72,13 +73,11 @@ def _load_url(url: str, *args: Any, **kwargs: Any) -> dict:
 
 def _allowed() -> List[Any]:
     """What a checkpoint of MMEngine holds besides tensors and plain types."""
-    numpy_core = np._core if hasattr(np, '_core') else np.core
     numpy_types = [type(np.dtype(code)) for code in 'bBhHiIlLqQefd?']
     numpy_functions: List[Tuple[Callable, str]] = [
         # Files name these after the numpy that wrote them: numpy 1 has them in numpy.core, numpy 2 in numpy._core.
         (function, f'numpy.{core}.multiarray.{name}') for core in ('core', '_core')
-        for name, function in (('_reconstruct', numpy_core.multiarray._reconstruct),
-                               ('scalar', numpy_core.multiarray.scalar))
+        for name, function in (('_reconstruct', multiarray._reconstruct), ('scalar', multiarray.scalar))
     ]
     return [
         HistoryBuffer, np.ndarray, np.dtype, *numpy_types, *numpy_functions,

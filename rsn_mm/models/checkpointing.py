@@ -3,9 +3,13 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, Callable, Iterator
 
 import torch
+from packaging.version import Version
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint as torch_checkpoint
+
+# Seen in torch 2.6 and not in 2.13: compiled, a recomputed batch norm updates its running statistics a second time.
+_COMPILER_REPEATS_WRITES = Version(torch.__version__) < Version('2.13')
 
 
 def checkpoint(module: nn.Module, function: Callable[..., Tensor], *inputs: Any) -> Tensor:
@@ -25,11 +29,20 @@ def checkpoint(module: nn.Module, function: Callable[..., Tensor], *inputs: Any)
     if not (module.training and any(isinstance(x, Tensor) and x.requires_grad for x in inputs)):
         return function(*inputs)
     if torch.compiler.is_compiling():
+        if _COMPILER_REPEATS_WRITES:
+            return _outside_of_the_graph(module, function, *inputs)
         # The compiler repeats operators, not what they write: statistics need no protection.
         return torch_checkpoint(function, *inputs, use_reentrant=False)
+    return _checkpoint(module, function, *inputs)
+
+
+def _checkpoint(module: nn.Module, function: Callable[..., Tensor], *inputs: Any) -> Tensor:
     return torch_checkpoint(
         function, *inputs, use_reentrant=False, preserve_rng_state=False,
         context_fn=lambda: (nullcontext(), _frozen_statistics(module)))
+
+
+_outside_of_the_graph = torch.compiler.disable(_checkpoint)
 
 
 @contextmanager

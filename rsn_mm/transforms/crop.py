@@ -24,8 +24,8 @@ class TopdownAffine(MMPoseTopdownAffine):
     """MMPose's ``TopdownAffine`` that does not copy a mirrored photo before it is warped.
 
     ``RandomFlip`` hands over a mirrored view of the photo, which OpenCV would first copy, pixel by pixel. Here the mirroring
-    becomes part of the matrix. Of a mirrored photo some pixels differ by 1 from MMPose's, because coordinates are rounded
-    elsewhere; all others are equal.
+    becomes part of the matrix. Of a mirrored photo some pixels differ by 1 from MMPose's (by 2 in OpenCV 4, which rounds
+    coordinates to 1/32 px), because coordinates are rounded elsewhere; all others are equal.
     """
 
     def transform(self, results: dict) -> dict:

@@ -64,7 +64,9 @@ class TestTopdownAffine:
         ours, theirs = (module.TopdownAffine(SIZE, use_udp)(flip(person(photo, angle)))
                         for module in (transforms, mmpose_transforms))
         difference = np.abs(ours.pop('img').astype(int) - theirs.pop('img'))
-        assert difference.max() <= 1 and difference.mean() < .01
+        # OpenCV 4 rounds coordinates to 1/32 px.
+        largest, mean = (1, .01) if cv2.__version__ >= '5' else (2, .03)
+        assert difference.max() <= largest and difference.mean() < mean
         np.testing.assert_equal(ours, theirs)
 
     def test_mirrored_crop_across_the_border(self, photo):
