@@ -1,0 +1,107 @@
+"""Trainings that are compared with each other: the same config at another size and length, one process each, resumable."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict, NamedTuple, Optional
+
+from mmengine.config import Config
+
+ROOT = Path(__file__).resolve().parent.parent
+METRICS = {'PCK@0.2': '0.2/PCK', 'PCK@0.1': '0.1/PCK', 'AP': 'lspet/AP', 'AP 0.75': 'lspet/AP .75'}
+RESULT = 'result.json'
+
+
+class Run(NamedTuple):
+    """One training: config name, seed, epochs, half or full input size, and the checkpoint to begin with, if any."""
+    config: str
+    seed: int
+    epochs: int
+    half_size: bool = False
+    load_from: Optional[str] = None
+
+    @property
+    def name(self) -> str:
+        size = '_half' if self.half_size else ''
+        return f'{self.config}{size}_{self.epochs}e_seed{self.seed}'
+
+
+def run_config(run: Run, amp: bool = False, options: Optional[Dict[str, Any]] = None) -> Config:
+    """The config of a run: seed, length and schedule, size of the input, and ``options`` as of ``--cfg-options``."""
+    cfg = Config.fromfile(ROOT / 'configs' / f'{run.config}.py')
+    if run.half_size:
+        cfg = halved(cfg)
+    cfg.train_cfg.update(max_epochs=run.epochs, val_interval=max(run.epochs // 10, 1))
+    cfg.param_scheduler[-1].end = run.epochs
+    cfg.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=1)
+    cfg.randomness = dict(seed=run.seed)
+    cfg.load_from = run.load_from
+    if amp and cfg.model.head.type == 'mmpose.MSPNHead':
+        cfg.custom_imports = dict(imports=[*cfg.get('custom_imports', dict(imports=[]))['imports'], 'benchmarks.stock_head'])
+        cfg.model.head.type = 'mmpose.HalfPrecisionMSPNHead'
+    cfg.merge_from_dict(options or {})
+    return cfg
+
+
+def halved(cfg: Config) -> Config:
+    """Half the input size, and with it heatmaps, Gaussians and the blur of predictions (odd sizes are rounded up)."""
+
+    def half(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return type(value)(half(item) for item in value)
+        return value / 2 if isinstance(value, float) or value % 2 and value < 3 else value // 2
+
+    def visit(node: Any) -> None:
+        if isinstance(node, dict):
+            for key, value in node.items():
+                if key in ('input_size', 'heatmap_size', 'out_shape'):
+                    node[key] = half(value)
+                elif key in ('kernel_size', 'blur_kernel_size') and isinstance(value, int) and 'heatmap_size' in node:
+                    node[key] = (value + 1) // 2 | 1
+                elif key == 'sigma' and 'heatmap_size' in node:
+                    node[key] = half(value)
+                else:
+                    visit(value)
+        elif isinstance(node, (list, tuple)):
+            for item in node:
+                visit(item)
+
+    plain = cfg.to_dict()
+    visit(plain)
+    return Config(plain)
+
+
+def train(run: Run, work_dir: Path, amp: bool, options: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
+    """Train, or go on where a training was cut off, and return the result of the last epoch; also of one that is done."""
+    folder = work_dir / run.name
+    result = folder / RESULT
+    if not result.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        config = folder / f'{run.config}.py'
+        run_config(run, amp, options).dump(config)
+        command = [sys.executable, str(ROOT / 'tools' / 'train.py'), str(config), '--work-dir', str(folder), '--resume']
+        environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')]))
+        with open(folder / 'output.log', 'a', encoding='utf-8') as log:
+            subprocess.run([*command, *(['--amp'] if amp else [])], check=True, stdout=log, stderr=log, env=environment)
+        result.write_text(json.dumps(summary(folder, run), indent=2) + '\n')
+    return json.loads(result.read_text())
+
+
+def summary(folder: Path, run: Run) -> Dict[str, Any]:
+    """Metrics of the last validation, the curve of all of them, and the hours of computing that the log counts."""
+    lines = [json.loads(line) for file in sorted(folder.glob('*/vis_data/scalars.json'))
+             for line in file.read_text().splitlines()]
+    by_epoch = {line['step']: line for line in lines if METRICS['AP'] in line}
+    steps = {line['step']: line for line in lines if 'loss' in line}
+    if not by_epoch or max(by_epoch) != run.epochs:
+        raise RuntimeError(f'{folder} holds no validation of epoch {run.epochs}; output.log there says why.')
+    last = by_epoch[run.epochs]
+    curve = [dict(epoch=epoch, **_metrics(line)) for epoch, line in sorted(by_epoch.items())]
+    seconds = [line['time'] for line in steps.values()]
+    return dict(run._asdict(), metrics=_metrics(last), curve=curve, iterations=max(steps),
+                hours=max(steps) * sum(seconds) / len(seconds) / 3600)
+
+
+def _metrics(line: Dict[str, Any]) -> Dict[str, float]:
+    return {name: line[key] for name, key in METRICS.items() if key in line}
