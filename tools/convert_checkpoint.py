@@ -15,6 +15,8 @@ def parse_arguments() -> argparse.Namespace:
                         help='names in SRC; auto tells it from them (default: %(default)s)')
     parser.add_argument('--keep-bgr', action='store_true',
                         help="leave the authors' first convolution to BGR images, instead of turning it to RGB")
+    parser.add_argument('--half', action='store_true', help='write the weights of convolutions in float16: half the bytes')
+    parser.add_argument('--bare', action='store_true', help='leave out what training noted: config, seed, time')
     parser.add_argument('--trust', action='store_true', help='run code that SRC may hold; only for files that you trust')
     return parser.parse_args()
 
@@ -24,7 +26,8 @@ def main() -> None:
     # Here, so that --help is immediate.
     from rsn_mm.checkpoints.files import convert_file
     try:
-        source, count = convert_file(options.src, options.dst, options.to, options.source, options.trust, options.keep_bgr)
+        source, count = convert_file(options.src, options.dst, options.to, options.source, options.trust, options.keep_bgr,
+                                     options.half, options.bare)
     except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f'convert_checkpoint: {error}') from None
     print(f'{options.dst}: {count} tensors, from {source} to {options.to}')

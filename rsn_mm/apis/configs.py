@@ -8,10 +8,12 @@ import yaml
 from mmengine.config import Config
 
 OWN = 'rsn_mm'
+# Trained by this project: <config>.safetensors.
+WEIGHTS = Path(__file__).parents[1] / 'weights'
 
 
 class FoundModel(NamedTuple):
-    """A config, and the checkpoint that its package lists for it (a URL), if any."""
+    """A config, and the checkpoint that its package holds (a file) or lists for it (a URL), if any."""
     config: Config
     weights: Optional[str]
 
@@ -47,8 +49,10 @@ def require_weights(argument: str, weights: Optional[str], random_weights: bool)
         FileNotFoundError: if their file does not exist.
     """
     if weights is None and not random_weights:
+        shipped = ', '.join(models_with_weights())
         raise ValueError(f'{argument} is missing: without weights the network says nothing about the picture. Give a '
-                         'checkpoint, or ask for random weights (random_weights=True, --random-weights) to try things out.')
+                         'checkpoint, or ask for random weights (random_weights=True, --random-weights) to try things out.'
+                         + (f' Models with weights in this package: {shipped}.' if shipped else ''))
     if weights is not None and '://' not in weights and not Path(weights).expanduser().is_file():
         raise FileNotFoundError(f'{argument}={weights!r} does not exist. Give the path of a checkpoint, or a URL.')
 
@@ -78,7 +82,7 @@ def _in_package(name: str, package: str) -> Optional[FoundModel]:
     folder = _mim_folder(package)
     path = next((folder / 'configs').rglob(f'{name}.py'), None)
     if path is not None and package == OWN:
-        return FoundModel(_from_file(path), None)
+        return FoundModel(_from_file(path), _shipped_weights(name))
     for model in _models(folder):
         aliases = model.get('Alias', [])
         aliases = [aliases] if isinstance(aliases, str) else aliases
@@ -86,6 +90,16 @@ def _in_package(name: str, package: str) -> Optional[FoundModel]:
             weights = model.get('Weights')
             return FoundModel(_from_file(folder / model['Config']), weights[0] if isinstance(weights, list) else weights)
     return None if path is None else FoundModel(_from_file(path), None)
+
+
+def models_with_weights() -> List[str]:
+    """Names of our configs whose weights are part of the package."""
+    return sorted(path.stem for path in WEIGHTS.glob('*.safetensors'))
+
+
+def _shipped_weights(name: str) -> Optional[str]:
+    path = WEIGHTS / f'{name}.safetensors'
+    return str(path) if path.is_file() else None
 
 
 def _models(folder: Path) -> Iterator[Dict[str, Any]]:

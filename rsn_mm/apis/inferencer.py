@@ -38,7 +38,8 @@ class PoseInferencer:
     Args:
         pose (str): Name of one of our configs, path of a config, a model or alias of MMPose's (``'mmpose::rtmpose-m'``), or
             an exported ``.onnx`` or ``.xml`` file.
-        weights (str, optional): Checkpoint, ours or one that MMPose has trained for its RSN. Needed with a config.
+        weights (str, optional): Checkpoint, ours or one that MMPose has trained for its RSN. Needed with a config, except
+            ``'rsn18_lspet_128x96'``, whose weights are part of this package.
         det (str, optional): Name or config of an MMDetection detector. Defaults to none: the boxes that are given to the
             call, or else the whole picture as one person.
         det_weights (str, optional): Its checkpoint.

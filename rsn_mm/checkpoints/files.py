@@ -11,6 +11,7 @@ from .layer_names import OURS
 from .safetensors_file import SUFFIX, is_safetensors, write_safetensors
 
 SUFFIXES = ('.pth', '.pt', SUFFIX)
+CONVOLUTION = 4  # axes of a weight
 
 
 def convert_file(source_path: str,
@@ -18,7 +19,9 @@ def convert_file(source_path: str,
                  target: str = OURS,
                  source: str = AUTO,
                  trust: bool = False,
-                 keep_bgr: bool = False) -> Tuple[str, int]:
+                 keep_bgr: bool = False,
+                 half: bool = False,
+                 bare: bool = False) -> Tuple[str, int]:
     """Convert a checkpoint file; see :func:`rsn_mm.checkpoints.convert.convert`.
 
     Args:
@@ -28,6 +31,8 @@ def convert_file(source_path: str,
         source (str): ``'mmpose'``, ``'authors'``, ``'ours'`` or ``'auto'``.
         trust (bool): Whether code in the file may run, for files from a trusted origin.
         keep_bgr (bool): Leave the authors' weights to images in BGR.
+        half (bool): Write the weights of convolutions in float16; see :func:`halve`.
+        bare (bool): Leave out what training noted in ``meta``: config, seed, time.
 
     Returns:
         tuple: Whose names the file had, and how many tensors were written.
@@ -39,7 +44,8 @@ def convert_file(source_path: str,
     state, meta = read_weights(source_path, trust)
     source = convention_of(state) if source == AUTO else source
     converted = convert(state, target, source, keep_bgr)
-    write_weights(target_path, converted, dict(meta, converted_from=source))
+    converted = halve(converted) if half else converted
+    write_weights(target_path, converted, {} if bare else dict(meta, converted_from=source))
     return source, len(converted)
 
 
@@ -64,6 +70,22 @@ def read_weights(path: str, trust: bool = False) -> Tuple[Dict[str, Tensor], dic
                          'under "model" nor at its top.')
     meta = checkpoint.get('meta')
     return unwrapped(state), meta if isinstance(meta, dict) else {}
+
+
+def halve(state: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    """Weights of convolutions in float16, which halves the file. Scales, shifts and statistics stay as they are.
+
+    They are a hundredth of the bytes, and a running variance may be larger than float16 can hold.
+
+    Raises:
+        ValueError: if a weight is too large for float16, whose largest number is 65,504.
+    """
+    halved = {name: tensor.half() if tensor.dim() == CONVOLUTION and tensor.is_floating_point() else tensor
+              for name, tensor in state.items()}
+    too_large = [name for name, tensor in state.items() if halved[name].isinf().any() and not tensor.isinf().any()]
+    if too_large:
+        raise ValueError(f'{too_large[0]!r} has weights above 65,504, the largest number of float16. Leave half out.')
+    return halved
 
 
 def write_weights(path: str, state: Dict[str, Tensor], meta: dict) -> None:

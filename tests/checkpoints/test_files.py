@@ -10,7 +10,7 @@ import torch
 from mmengine.runner import load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from rsn_mm.checkpoints.files import convert_file, read_weights, write_weights
+from rsn_mm.checkpoints.files import convert_file, halve, read_weights, write_weights
 from rsn_mm.checkpoints.safetensors_file import read_safetensors
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'convert_checkpoint.py'
@@ -83,6 +83,37 @@ class TestFormats:
             torch.testing.assert_close(read_weights(str(tmp_path / name))[0], state, rtol=0, atol=0)
 
 
+class TestPublishing:
+
+    def test_half_the_bytes_and_the_same_network(self, stock_file, make_ours, tmp_path):
+        convert_file(stock_file[0], str(tmp_path / 'whole.safetensors'), bare=True)
+        convert_file(stock_file[0], str(tmp_path / 'half.safetensors'), half=True, bare=True)
+        whole, half = (read_weights(str(tmp_path / f'{name}.safetensors'))[0] for name in ('whole', 'half'))
+        for name, tensor in whole.items():
+            assert half[name].dtype == (torch.float16 if tensor.dim() == 4 else tensor.dtype)
+            torch.testing.assert_close(half[name].to(tensor.dtype), tensor, rtol=1e-3, atol=1e-6)
+        assert os.path.getsize(tmp_path / 'half.safetensors') < .6 * os.path.getsize(tmp_path / 'whole.safetensors')
+        ours = make_ours(2)
+        load_checkpoint(ours, str(tmp_path / 'half.safetensors'))
+        assert {parameter.dtype for parameter in ours.parameters()} == {torch.float32}
+
+    def test_bare_files_tell_nothing_of_the_training(self, stock_file, tmp_path):
+        for name in ('bare.pth', 'bare.safetensors'):
+            convert_file(stock_file[0], str(tmp_path / name), bare=True)
+            assert set(read_weights(str(tmp_path / name))[1]) <= {'format'}
+
+    def test_weights_too_large_for_half(self):
+        with pytest.raises(ValueError, match="'a' has weights above 65,504"):
+            halve(dict(a=torch.full((1, 1, 1, 1), 7e4)))
+        assert halve(dict(a=torch.full((1, ), 7e4)))['a'].dtype == torch.float32
+
+    def test_everybody_may_read(self, stock_file, tmp_path):
+        for name in ('ours.pth', 'ours.safetensors'):
+            convert_file(stock_file[0], str(tmp_path / name))
+        (tmp_path / 'new').touch()
+        assert {path.stat().st_mode for path in tmp_path.glob('ours.*')} == {(tmp_path / 'new').stat().st_mode}
+
+
 class TestBadInput:
 
     @pytest.mark.parametrize('content', [dict(state_dict={}), dict(epoch=3), dict(state_dict={'a': 1}), [1, 2],
@@ -147,7 +178,8 @@ class TestWriting:
         with pytest.raises((ValueError, OSError), match=message):
             convert_file(stock_file[0], str(tmp_path / target))
 
-    @pytest.mark.parametrize('name, writer', [('b.pth', 'torch.save'), ('b.safetensors', 'safetensors.torch.save_file')])
+    @pytest.mark.parametrize('name, writer', [('b.pth', 'torch.save'),
+                                              ('b.safetensors', 'rsn_mm.checkpoints.files.write_safetensors')])
     def test_a_full_disk_leaves_what_was_there(self, stock_file, tmp_path, monkeypatch, name, writer):
 
         def write_half(*arguments):
