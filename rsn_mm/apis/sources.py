@@ -8,6 +8,7 @@ from typing import Iterator, List, Optional, Sequence, Union
 import cv2
 import numpy as np
 
+from ..jpeg import is_cut_short
 from .headers import BrokenHeader, read_header
 from .results import Skipped
 
@@ -180,15 +181,6 @@ def decode_picture(data: bytes) -> np.ndarray:
     return image
 
 
-def is_cut_short(data: bytes) -> bool:
-    """Whether a JPEG lacks its end; OpenCV fills what is missing with grey. Other formats: False."""
-    if not data.startswith(b'\xff\xd8'):
-        return False
-    # A thumbnail within the header has an end of its own: look behind the start of the scan.
-    scan = _start_of_scan(data)
-    return scan is None or data.find(b'\xff\xd9', scan) < 0
-
-
 def as_bgr(image: np.ndarray) -> np.ndarray:
     """Any picture in memory as (H, W, 3) uint8 BGR.
 
@@ -246,17 +238,3 @@ def _file(path: Path) -> Source:
     if suffix in PICTURE_SUFFIXES or suffix not in VIDEO_SUFFIXES and cv2.haveImageReader(str(path)):
         return Picture(path)
     return Video(str(path))
-
-
-def _start_of_scan(data: bytes) -> Optional[int]:
-    """Where a JPEG's compressed pixels begin, or None if the header is not whole."""
-    position = 2
-    while position + 4 <= len(data) and data[position] == 0xff:
-        marker = data[position + 1]
-        if marker == 0xff:  # fill byte
-            position += 1
-            continue
-        if marker == 0xda:
-            return position
-        position += 2 + int.from_bytes(data[position + 2:position + 4], 'big')
-    return None

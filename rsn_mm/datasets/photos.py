@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from ..transforms.jpeg import is_cut_short
+from ..jpeg import is_file_cut_short
 from .faults import Fault
 
 # Photos whose results a thread may be ahead of the one that is waited for.
@@ -32,7 +32,7 @@ def _kind_and_detail(photo: Photo) -> Tuple[str, str]:
         return 'photo missing', 'there is no such file'
     try:
         content = np.fromfile(photo.path, np.uint8)
-        if is_cut_short(photo.path):
+        if is_file_cut_short(photo.path):
             return 'photo cut short', f'{len(content)} bytes'
         image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
     except (OSError, cv2.error, MemoryError) as error:

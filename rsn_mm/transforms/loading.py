@@ -6,7 +6,7 @@ from mmpose.datasets.transforms import LoadImage as MMPoseLoadImage
 
 from ..registry import TRANSFORMS
 from .image_cache import ImageCache
-from .jpeg import is_cut_short
+from ..jpeg import is_file_cut_short
 
 CUT_SHORT = 'the JPEG file is cut short'
 
@@ -62,7 +62,7 @@ class LoadImage(MMPoseLoadImage):
         return loaded
 
     def _load_whole(self, results: dict) -> Optional[dict]:
-        if 'img' not in results and os.path.isfile(results['img_path']) and is_cut_short(results['img_path']):
+        if 'img' not in results and os.path.isfile(results['img_path']) and is_file_cut_short(results['img_path']):
             raise ValueError(CUT_SHORT)  # which OpenCV before 5 would fill up with grey
         return super().transform(results)
 

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from rsn_mm.apis.results import Skipped
-from rsn_mm.apis.sources import UnusableInput, as_bgr, find_sources, is_cut_short, read_frames, read_picture
+from rsn_mm.apis.sources import UnusableInput, as_bgr, find_sources, read_frames, read_picture
+from rsn_mm.jpeg import is_cut_short
 
 
 def names(inputs) -> List[str]:
