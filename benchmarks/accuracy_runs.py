@@ -80,7 +80,9 @@ def train(run: Run, work_dir: Path, amp: bool, options: Optional[Dict[str, Any]]
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / f'{run.config}.py'
         run_config(run, amp, options).dump(config)
-        command = [sys.executable, str(ROOT / 'tools' / 'train.py'), str(config), '--work-dir', str(folder), '--resume']
+        command = [sys.executable, str(ROOT / 'tools' / 'train.py'), str(config), '--work-dir', str(folder)]
+        if any(folder.glob('epoch_*.pth')):  # else it would forget load_from
+            command.append('--resume')
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')]))
         with open(folder / 'output.log', 'a', encoding='utf-8') as log:
             subprocess.run([*command, *(['--amp'] if amp else [])], check=True, stdout=log, stderr=log, env=environment)

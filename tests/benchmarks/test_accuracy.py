@@ -1,5 +1,6 @@
 """Trainings that are compared: what differs between them, and that they go on, count and are not repeated."""
 import json
+import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Dict
@@ -93,6 +94,15 @@ def test_mmposes_own_model_trains_once(runs: ModuleType, lspet: Path) -> None:
     log = (lspet / 'runs' / run.name / 'output.log').read_text()
     assert runs.train(run, lspet / 'runs', amp=True) == result
     assert (lspet / 'runs' / run.name / 'output.log').read_text() == log
+
+    # Another begins with its weights, and one that was cut off goes on from its own.
+    folder = lspet / 'runs' / run.name
+    longer = run._replace(epochs=2, load_from=str(folder / 'epoch_1.pth'))
+    shutil.copytree(folder, lspet / 'cut_off' / longer.name)
+    for where, message in (('runs', f'Load checkpoint from {longer.load_from}'), ('cut_off', 'resumed epoch: 1')):
+        (lspet / where / longer.name / runs.RESULT).unlink(missing_ok=True)
+        assert runs.train(longer, lspet / where, amp=True, options=options)['iterations'] == 4
+        assert message in (lspet / where / longer.name / 'output.log').read_text()
 
 
 def test_a_training_without_its_last_validation_has_no_result(runs: ModuleType, tmp_path: Path) -> None:
