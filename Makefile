@@ -1,13 +1,15 @@
-# make demo   data, training, evaluation and pictures in a few minutes
+# make demo   the pose on a photo; then data, training, evaluation and pictures in a few minutes
 # make test   the whole test suite
 # make short  the part of it that a stack (torch, numpy, mmcv, Python) could break, in three minutes
 # make setup  just the virtual environment that both use
 #
-# PYTHON, VENV, TORCH and PIP_ARGS can be overridden: make setup TORCH=torch==2.9.1 PIP_ARGS='--index-url ...'
+# PYTHON, VENV, TORCH, PIP_ARGS and JOBS (processes that test) can be overridden:
+# make setup TORCH=torch==2.9.1 PIP_ARGS='--index-url ...'
 PYTHON   ?= python3
 VENV     ?= .venv
 TORCH    ?= torch==2.13.0
 PIP_ARGS ?=
+JOBS     ?= 2
 
 BIN     := $(VENV)/bin
 SHORT   := $(addprefix tests/, checkpoints codecs compat datasets engine models transforms test_registry.py test_stack.py \
@@ -21,17 +23,17 @@ demo: $(VENV)/installed
 	$(BIN)/python tools/demo.py
 
 test: $(VENV)/installed
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 short: $(VENV)/installed
-	$(BIN)/pytest $(SHORT) $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile $(SHORT) $(PYTEST_ARGS)
 
 # The stack: everything but this project. A torch, mmcv or xtcocotools that is already there is left alone.
 $(VENV)/stack: $(wildcard requirements/*.txt)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -c 'import torch' 2>/dev/null && spec= || spec='$(TORCH)'; \
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) $$spec -r requirements/runtime.txt -r requirements/tests.txt
-	$(BIN)/python -m pip install --quiet --no-deps $(PIP_ARGS) -r requirements/openmmlab.txt
+	$(BIN)/python -m pip install --quiet --no-deps $(PIP_ARGS) -r requirements/openmmlab.txt -r requirements/demo.txt
 	$(BIN)/python -c 'import mmcv' 2>/dev/null || \
 	$(BIN)/python -m pip install --quiet --no-deps $(PIP_ARGS) -r requirements/mmcv.txt
 	touch $@
