@@ -55,7 +55,8 @@ def write_table(args: argparse.Namespace, results: Dict[str, List[dict]]) -> Non
         values: Dict[str, Any] = {name: _mean_and_spread([run['metrics'][name] for run in runs]) for name in METRICS}
         report.add_values(CONFIGS[config], **values, hours=statistics.mean(run['hours'] for run in runs))
     report.runs = [run for runs in results.values() for run in runs]
-    report.note('PCK is normalised by the longer side of the box, AP is OKS with the sigmas of CrowdPose; the last epoch counts.')
+    report.note('PCK is normalised by the longer side of the box, AP is OKS with the sigmas of CrowdPose; the last epoch '
+                'counts.\n')
     report.write(args.out)
 
 

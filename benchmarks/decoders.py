@@ -23,6 +23,7 @@ from rsn_mm.apis.configs import find_model, require_weights
 from rsn_mm.codecs.gaussian_targets import PEAK
 from rsn_mm.codecs.quarter_offset_heatmap import SCORE_OF_NOTHING
 
+METRICS = ('/AP', '/AP .75', '/PCK', '/PCKh')
 # One person's heatmaps (K, H, W) to keypoints (1, K, 2) in input px, and scores (1, K).
 Decoder = Callable[[np.ndarray], Tuple[np.ndarray, np.ndarray]]
 
@@ -43,8 +44,8 @@ def main() -> None:
         metrics = evaluate(model, config, batches, decode)
         report.add_values(name, **{metric: f'{100 * value:.2f}' for metric, value in metrics.items()})
     persons = sum(len(samples) for _, samples in batches)
-    report.note(f'{persons} persons, annotated boxes. Argmax, DARK and the quarter offset take a joint of cell n to lie at n * s + '
-                's / 2 (s px of the input a cell); MMPose adds s / 2 where it refines.\n')
+    report.note(f'{persons} persons, annotated boxes. Argmax, DARK and the quarter offset take a joint of cell n to lie at n * '
+                's + s / 2 (s px of the input a cell); MMPose adds s / 2 where it refines.\n')
     report.write(args.out)
 
 
@@ -101,7 +102,7 @@ def evaluate(model: nn.Module, config: Any, batches: List[Any], decode: Decoder)
             found.append(InstanceData(keypoints=keypoints, keypoint_scores=scores))
         evaluator.process(model.add_pred_to_datasample(found, None, samples))
         count += len(samples)
-    return {name: value for name, value in evaluator.evaluate(count).items() if name.endswith(('/AP', '/AP .75', '/PCK', '/PCKh'))}
+    return {name: value for name, value in evaluator.evaluate(count).items() if name.endswith(METRICS)}
 
 
 if __name__ == '__main__':

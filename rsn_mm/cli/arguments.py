@@ -10,7 +10,8 @@ def add_model(parser: argparse.ArgumentParser, exported: bool = True) -> None:
     also = ', or an exported .onnx or .xml file' if exported else ''
     parser.add_argument('--pose', default='rsn18_coco_256x192', metavar='MODEL',
                         help=f'name or path of a config, a model of MMPose{also} (default: %(default)s)')
-    parser.add_argument('--weights', metavar='FILE', help='checkpoint; needed with a config, except rsn18_lspet_128x96, whose weights come along')
+    parser.add_argument('--weights', metavar='FILE',
+                        help='checkpoint; needed with a config, except rsn18_lspet_128x96, whose weights come along')
     parser.add_argument('--random-weights', action='store_true', help='do without a checkpoint, to try things out')
 
 

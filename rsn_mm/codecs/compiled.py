@@ -1,5 +1,5 @@
 """Decoding on a CPU: loops that Numba compiles, which leave out most of the blur."""
-from typing import NamedTuple, Tuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -208,8 +208,8 @@ def _two_highest(blurred: np.ndarray, gap: int, top: int, bottom: int, left: int
         first = 0
         value = blurred[0]
         i = 0
-        for row in range(top, bottom + 1):
-            for column in range(left, right + 1):
+        for _ in range(top, bottom + 1):
+            for _ in range(left, right + 1):
                 candidate = blurred[i]
                 # NaN is above all, and compares false.
                 if candidate > value or (candidate != candidate and value == value):

@@ -1,5 +1,5 @@
 """The paper's codec: Gaussian targets, and a quarter of a pixel from the highest response towards the second highest."""
-from functools import lru_cache
+from functools import cache
 from typing import Callable, List, Optional, Tuple, Union
 
 import numpy as np
@@ -172,7 +172,7 @@ class QuarterOffsetHeatmap(BaseKeypointCodec):
         return keypoints, values / PEAK + SCORE_OF_NOTHING
 
 
-@lru_cache(maxsize=None)
+@cache
 def _compiled() -> Optional[Callable]:
     """:func:`decode_compiled`, imported when it is first needed (Numba takes half a second), or None where it cannot be."""
     try:

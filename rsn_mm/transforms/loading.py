@@ -4,9 +4,9 @@ from typing import Any, Optional, Tuple
 
 from mmpose.datasets.transforms import LoadImage as MMPoseLoadImage
 
+from ..jpeg import is_file_cut_short
 from ..registry import TRANSFORMS
 from .image_cache import ImageCache
-from ..jpeg import is_file_cut_short
 
 CUT_SHORT = 'the JPEG file is cut short'
 
