@@ -1,4 +1,5 @@
-"""The demo: drawn people, a small RSN trained on them, its AP and its poses beside the truth, in minutes on a CPU."""
+"""The demo: a photo by the model of this package, then drawn people and a small RSN trained on them, in minutes on a CPU."""
+import importlib.util
 import json
 import os
 import shlex
@@ -6,12 +7,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import List, NamedTuple
+from typing import List, NamedTuple, Optional
+
+import numpy as np
 
 from ..synthetic import PeopleDataset, make_people
 
 CONFIG = 'rsn_people_128x96.py'
 NUM_PICTURES = 12
+MODEL_OF_PHOTO = 'rsn18_lspet_128x96'
+PHOTO = 'astronaut.png'  # Eileen Collins by NASA, in the public domain; comes with scikit-image
+# The model knows whole bodies: where hers would be, (left, top, right, bottom) in px. Legs outside of the picture score less.
+BOX = (-100., -50., 610., 1100.)
+SEEN = 0.62
 
 
 class DemoResult(NamedTuple):
@@ -19,15 +27,17 @@ class DemoResult(NamedTuple):
 
     ap: OKS AP (0 to 1) on held-out pictures, by stock ``CocoMetric``.
     checkpoint, predictions, overlays: the trained weights, COCO-style results, and the folder of pictures.
+    photo: the real photo with its pose, None where scikit-image is not installed.
     """
     ap: float
     checkpoint: Path
     predictions: Path
     overlays: Path
+    photo: Optional[Path]
 
 
 def run_demo(out: Path, num_train: int = 500, num_val: int = 100, seed: int = 0, workers: int = 2) -> DemoResult:
-    """Make data, train, test and draw, by the commands that a user would type.
+    """Find the pose on a photo; then make data, train, test and draw, by the commands that a user would type.
 
     Args:
         out (Path): Folder for everything. A data set that it already holds is used again.
@@ -44,28 +54,52 @@ def run_demo(out: Path, num_train: int = 500, num_val: int = 100, seed: int = 0,
     """
     out = out.resolve()
     started = time.monotonic()
-    _say(f'1/4  {num_train} + {num_val} pictures of people')
+    _say(f'1/5  the pose on a photo, by {MODEL_OF_PHOTO}')
+    photo = draw_photo(out / 'photo')
+
+    _say(f'2/5  {num_train} + {num_val} pictures of people')
     people = make_people(out / 'people', num_train=num_train, num_val=num_val, seed=seed, workers=workers)
     environment = dict(os.environ, PEOPLE_ROOT=f'{people.root}/')
 
-    _say('2/4  training')
+    _say('3/5  training')
     work_dir = out / 'train'
     _mim(['train', 'rsn_mm', CONFIG, '--work-dir', str(work_dir)], environment, out)
     checkpoint = Path((work_dir / 'last_checkpoint').read_text().strip())
 
-    _say('3/4  test on held-out pictures')
+    _say('4/5  test on held-out pictures')
     prefix, metrics = out / 'results', out / 'metrics.json'
     _mim(['test', 'rsn_mm', CONFIG, '--checkpoint', str(checkpoint), '--work-dir', str(out / 'test'), '--out', str(metrics),
           '--cfg-options', f'test_evaluator.outfile_prefix={prefix}'], environment, out)
     ap = json.loads(metrics.read_text())['coco/AP']
     predictions = Path(f'{prefix}.keypoints.json')
 
-    _say('4/4  pictures')
+    _say('5/5  pictures')
     overlays = out / 'overlays'
     _draw(people, predictions, overlays)
-    result = DemoResult(ap, checkpoint, predictions, overlays)
+    result = DemoResult(ap, checkpoint, predictions, overlays, photo)
     _report(result, people, time.monotonic() - started)
     return result
+
+
+def draw_photo(out: Path) -> Optional[Path]:
+    """Draw the pose that the model of this package finds on a photo.
+
+    Args:
+        out (Path): Folder for the picture and ``predictions.json``, made if missing.
+
+    Returns:
+        Path: The picture; None where scikit-image, which the photo comes with, is not installed.
+    """
+    from .inferencer import PoseInferencer  # MMPose takes seconds to import
+    package = importlib.util.find_spec('skimage')
+    if package is None:
+        print('Left out: the photo comes with scikit-image (pip install scikit-image).')
+        return None
+    photo = Path(package.submodule_search_locations[0]) / 'data' / PHOTO
+    inferencer = PoseInferencer(MODEL_OF_PHOTO, device='cpu')
+    result, = inferencer(photo, boxes=np.array([BOX]), out=out, score_threshold=SEEN)
+    print(f'{(result.keypoint_scores >= SEEN).sum()} of {result.keypoint_scores.size} joints seen')
+    return out / PHOTO
 
 
 def _mim(arguments: List[str], environment: dict, folder: Path) -> None:
@@ -87,6 +121,6 @@ def _say(text: str) -> None:
 def _report(result: DemoResult, people: PeopleDataset, seconds: float) -> None:
     _say(f'done in {seconds / 60:.1f} minutes')
     print(f'AP on held-out pictures  {result.ap:.3f}   (OKS AP .50:.95 of CocoMetric; an untrained network has 0.000)')
-    for what, where in (('pictures', result.overlays), ('checkpoint', result.checkpoint),
+    for what, where in (('photo', result.photo or 'left out'), ('pictures', result.overlays), ('checkpoint', result.checkpoint),
                         ('predictions', result.predictions), ('data set', people.root)):
         print(f'{what:<24} {where}')
