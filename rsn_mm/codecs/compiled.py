@@ -1,7 +1,9 @@
 """Decoding on a CPU: loops that Numba compiles, which leave out most of the blur."""
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numba import njit
 
 from .two_highest import Blur
@@ -11,6 +13,8 @@ UNSEEN = 2
 # Rounding can lift a blurred value above the highest value that went into it, by less than this factor.
 ROUNDING = np.float32(1 + 1e-5)
 ZERO = np.float32(0)
+# Fewer maps are decoded sooner than a thread has begun.
+MAPS_A_THREAD = 200
 
 
 class Decoded(NamedTuple):
@@ -29,7 +33,7 @@ def decode_compiled(heatmaps: np.ndarray, blur: Blur, offset: float) -> Decoded:
     A blurred value is a weighted mean of the pixels around it (padding included), so it is not above the highest of them. Each
     map is blurred in a window around its highest pixel alone. If the second highest value there is above zero and above
     everything that the pixels outside the window are made of, both pixels have been found; else, as on flat maps, on noise
-    and with two peaks alike, the whole map is blurred.
+    and with two peaks alike, the whole map is blurred. Large batches are shared among as many threads as PyTorch has.
 
     Args:
         heatmaps (np.ndarray): (N, H, W) float32, contiguous.
@@ -38,7 +42,22 @@ def decode_compiled(heatmaps: np.ndarray, blur: Blur, offset: float) -> Decoded:
     """
     count = len(heatmaps)
     decoded = Decoded(np.empty((count, 2), np.float32), np.empty(count, np.float32), np.empty(count, np.bool_))
-    _decode(heatmaps, np.array(blur.kernel, np.float32), blur.border, blur.margin, np.float32(offset), *decoded)
+    kernel = np.array(blur.kernel, np.float32)
+
+    def decode(part: slice) -> None:
+        _decode(heatmaps[part], kernel, blur.border, blur.margin, np.float32(offset), *(array[part] for array in decoded))
+
+    threads = max(min(torch.get_num_threads(), count // MAPS_A_THREAD), 1)
+    parts = [slice(i * count // threads, (i + 1) * count // threads) for i in range(threads)]
+    if threads == 1:
+        decode(parts[0])
+        return decoded
+    # Its threads end here: those of a lasting pool would be missing in a process that is forked later.
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(decode, part) for part in parts[1:]]
+        decode(parts[0])
+        for other in others:
+            other.result()
     return decoded
 
 

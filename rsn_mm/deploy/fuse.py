@@ -1,16 +1,20 @@
 """The same predictions from less work: a copy of a model for prediction alone."""
 import copy
 from functools import cache
-from typing import Any, Optional, Tuple, Type
+from typing import Any, List, Optional, Tuple, Type
 
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 from torch import Tensor, nn
 
 from ..models.blocks import ResidualStepsBlock
 from ..models.multi_stage import UpUnit, upsample
 from .fused_conv import REFUSAL, fused_conv_module
+
+# Maps of more persons fall out of a CPU's cache before the next layer reads them.
+PERSONS_ON_CPU = 8
 
 
 def fuse(model: nn.Module, pad_branches_to: Optional[int] = None) -> nn.Module:
@@ -61,6 +65,16 @@ class PredictionOnly(nn.Module):
     def __reduce__(self) -> Tuple:
         # Pickle finds no class that was made at run time by its name.
         return _blank, (type(self).__bases__[1], ), self.__dict__
+
+
+class FusedEstimator(PredictionOnly):
+    """A pose estimator that on a CPU computes :data:`PERSONS_ON_CPU` at a time, whatever the size of the batch."""
+
+    def predict(self, inputs: Tensor, data_samples: List[Any]) -> List[Any]:
+        at_once = PERSONS_ON_CPU if inputs.device.type == 'cpu' else max(len(inputs), 1)
+        parts = zip(inputs.split(at_once), (data_samples[i:i + at_once] for i in range(0, len(data_samples), at_once)))
+        predict = super().predict
+        return [found for images, samples in parts for found in predict(images, samples)]
 
 
 class FusedResidualStepsBlock(ResidualStepsBlock):
@@ -135,7 +149,8 @@ def _all_fused(module: nn.Module) -> bool:
 
 @cache
 def _prediction_only(kind: Type[nn.Module]) -> Type[nn.Module]:
-    return type(f'Fused{kind.__name__}', (PredictionOnly, kind), {})
+    refuses = FusedEstimator if issubclass(kind, BasePoseEstimator) else PredictionOnly
+    return type(f'Fused{kind.__name__}', (refuses, kind), {})
 
 
 def _blank(kind: Type[nn.Module]) -> nn.Module:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from rsn_mm.codecs import QuarterOffsetHeatmap, quarter_offset_heatmap
+from rsn_mm.codecs import QuarterOffsetHeatmap, compiled, quarter_offset_heatmap
 from rsn_mm.codecs.compiled import decode_compiled
 from rsn_mm.codecs.two_highest import Blur, two_highest
 
@@ -62,6 +62,23 @@ def test_forms_agree_exactly(size, kernel_size, border):
         length = np.sqrt((towards**2).sum(axis=1, keepdims=True), dtype=np.float32).clip(min=1)
         expected = (pixels[:, 0] + np.float32(offset) * towards / length).clip(0, [size[1] - 1, size[0] - 1])
         np.testing.assert_array_equal(decode_compiled(maps, blur, offset).points, expected.astype(np.float32))
+
+
+def test_threads_share_a_batch_and_change_nothing(monkeypatch):
+    maps = np.stack([*peaks((32, 24), 40), *unusual((32, 24))]).astype(np.float32)
+    blur = Blur.of_size(5, 10)
+    expected = decode_compiled(maps, blur, .25)
+    used = []
+    loops = compiled._decode
+    monkeypatch.setattr(compiled, '_decode', lambda part, *others: (used.append(len(part)), loops(part, *others)))
+    monkeypatch.setattr(compiled, 'MAPS_A_THREAD', 7)
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: 3)
+    for ours, theirs in zip(decode_compiled(maps, blur, .25), expected):
+        np.testing.assert_array_equal(ours, theirs)
+    assert len(used) == 3 and sum(used) == len(maps) and max(used) - min(used) <= 1
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: 1)
+    decode_compiled(maps, blur, .25)
+    assert used[3:] == [len(maps)]
 
 
 def test_windows_suffice_for_clear_peaks():

@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from rsn_mm import registry
 from rsn_mm.deploy import fuse, fused_conv
+from rsn_mm.deploy.fuse import PERSONS_ON_CPU
 from rsn_mm.deploy.fused_conv import FusedConv
 from rsn_mm.models import RSN, MultiStageHead, ResidualStepsBlock, RSNEncoder
 from rsn_mm.models.multi_stage import UpUnit
@@ -148,20 +149,20 @@ def test_training_is_refused(make_estimator: Callable[..., Any]) -> None:
         fuse(make_estimator(), pad_branches_to=0)
 
 
-@pytest.mark.parametrize('flip_test', [False, True])
+@pytest.mark.parametrize('flip_test, batch_size', [(False, 2), (True, 2), (True, 2 * PERSONS_ON_CPU + 3)])
 def test_estimator_predicts_the_same_joints(make_estimator: Callable[..., Any], make_samples: Callable[..., List[Any]],
-                                            codec_cfg: Callable[..., dict], flip_test: bool) -> None:
+                                            codec_cfg: Callable[..., dict], flip_test: bool, batch_size: int) -> None:
     model = settled(make_estimator(test_cfg=dict(flip_test=flip_test, output_heatmaps=True)))
     fused = fuse(model)
     assert isinstance(fused, type(model))
-    samples = make_samples(codec_cfg(), num_keypoints=5)
+    samples = make_samples(codec_cfg(), num_keypoints=5, batch_size=batch_size)
     data = dict(inputs=[torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8) for _ in samples], data_samples=samples)
     with torch.no_grad():
-        for one, other in zip(model.test_step(copy.deepcopy(data)), fused.test_step(copy.deepcopy(data))):
+        for one, other in zip(model.test_step(copy.deepcopy(data)), fused.test_step(copy.deepcopy(data)), strict=True):
             assert abs(one.pred_instances.keypoints - other.pred_instances.keypoints).max() < 1e-3
             expected = one.pred_fields.heatmaps
             assert (other.pred_fields.heatmaps - expected).abs().max() <= 1e-5 * expected.abs().max()
-        images = torch.randn(2, 3, 64, 64)
+        images = torch.randn(batch_size, 3, 64, 64)
         assert_same(model.eval(), fused, images, samples)  # mode='tensor'
 
 
