@@ -42,6 +42,11 @@ def test_the_wheel_carries_every_tool_and_config_as_a_file(wheel_files: Set[str]
     assert expected <= wheel_files
 
 
+def test_the_wheel_carries_the_weights(wheel_files: Set[str]) -> None:
+    weights = {str(path.relative_to(ROOT)) for path in (ROOT / 'rsn_mm' / 'weights').iterdir()}
+    assert weights == {name for name in wheel_files if '/weights/' in name} and weights
+
+
 def test_the_wheel_carries_every_module_and_nothing_else(wheel_files: Set[str]) -> None:
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / 'rsn_mm').rglob('*.py') if '.mim' not in path.parts}
     carried = {name for name in wheel_files if name.endswith('.py') and '/.mim/' not in name}
