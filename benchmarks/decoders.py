@@ -11,15 +11,13 @@ import numpy as np
 import torch
 from common import Report, parser
 from mmengine.evaluator import Evaluator
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData
-from mmpose.apis import init_model
 from mmpose.codecs import MegviiHeatmap
 from mmpose.codecs.utils import get_heatmap_maximum, refine_keypoints_dark
 from torch import nn
 
-from rsn_mm.apis.configs import find_model, require_weights
+from rsn_mm.apis.pose_models import default_device, load_estimator
 from rsn_mm.codecs.gaussian_targets import PEAK
 from rsn_mm.codecs.quarter_offset_heatmap import SCORE_OF_NOTHING
 
@@ -32,12 +30,10 @@ def main() -> None:
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument('--config', default='rsn18_lspet_128x96', help='name or path')
     arguments.add_argument('--checkpoint', help='its weights, where they are not part of the package')
-    arguments.add_argument('--persons', type=int, help='take so many of the test data (default: all)')
+    arguments.add_argument('--persons', type=int, help='so many of the test data; AP counts the others as missed (default: all)')
     args = arguments.parse_args()
-    config, listed = find_model(args.config)
-    require_weights('checkpoint', args.checkpoint or listed, random_weights=False)
-    model = init_model(config, args.checkpoint or listed, device='cuda' if torch.cuda.is_available() else 'cpu')
-    init_default_scope(config.default_scope)
+    model = load_estimator(args.config, args.checkpoint, default_device())
+    config = model.cfg
     batches = list(predicted(model, config, args.persons))
     report = Report('decoders', f'{args.config}: decoders on the same heatmaps, percent')
     for name, decode in decoders(model.head.decoder).items():

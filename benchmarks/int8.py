@@ -25,6 +25,8 @@ def main() -> None:
     arguments.add_argument('--images', type=Path, help='folder of photos, one person each')
     arguments.add_argument('--calibration', type=int, default=100, help='images to calibrate with; the rest is measured')
     args = arguments.parse_args()
+    if args.checkpoint and not args.config:
+        arguments.error('--checkpoint needs --config')
     model = load_model(args.config, args.checkpoint)
     report = Report('int8', 'Displacement of joints from those of PyTorch, in px of the input')
     with tempfile.TemporaryDirectory() as folder:

@@ -90,11 +90,11 @@ def draw_photo(out: Path) -> Optional[Path]:
     Returns:
         Path: The picture; None where scikit-image, which the photo comes with, is not installed.
     """
-    from .inferencer import PoseInferencer  # MMPose takes seconds to import
     package = importlib.util.find_spec('skimage')
     if package is None:
         print('Left out: the photo comes with scikit-image (pip install scikit-image).')
         return None
+    from .inferencer import PoseInferencer  # MMPose takes seconds to import
     photo = Path(package.submodule_search_locations[0]) / 'data' / PHOTO
     inferencer = PoseInferencer(MODEL_OF_PHOTO, device='cpu')
     result, = inferencer(photo, boxes=np.array([BOX]), out=out, score_threshold=SEEN)
