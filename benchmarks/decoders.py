@@ -30,7 +30,7 @@ def main() -> None:
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument('--config', default='rsn18_lspet_128x96', help='name or path')
     arguments.add_argument('--checkpoint', help='its weights, where they are not part of the package')
-    arguments.add_argument('--persons', type=int, help='so many of the test data; AP counts the others as missed (default: all)')
+    arguments.add_argument('--persons', type=int, help='so many of the test data; AP counts the rest as missed (default: all)')
     args = arguments.parse_args()
     model = load_estimator(args.config, args.checkpoint, default_device())
     config = model.cfg
