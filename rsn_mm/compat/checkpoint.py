@@ -1,14 +1,20 @@
 """MMEngine's own checkpoints on torch >= 2.6, which unpickles tensors and plain types only, and without running code.
 
-A training checkpoint of MMEngine also holds log histories, numpy arrays and numbers. They are allowed by name here; a
-file that asks for anything else is refused, unless ``RSN_MM_TRUST_CHECKPOINTS=1`` says that its origin is trusted.
+A training checkpoint of MMEngine also holds log histories, numpy arrays and numbers, and values of a config. They are allowed
+by name here; a file that asks for anything else is refused, unless ``RSN_MM_TRUST_CHECKPOINTS=1`` says that its origin is
+trusted.
 """
+import datetime
 import os
 import pickle
-from typing import Any, Callable, List, Optional, Tuple
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Callable, Iterator, List, Optional, Tuple
 
 import numpy as np
 import torch
+from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -19,6 +25,9 @@ from ..checkpoints.safetensors_file import is_safetensors, read_safetensors
 
 TRUST = 'RSN_MM_TRUST_CHECKPOINTS'
 _STATISTICS = ('min', 'max', 'mean', 'current')
+# Truth values, integers, floats, complex numbers, text, bytes, times. No objects ('O') and no records ('V'): their bytes can
+# stand for addresses.
+_DTYPES = '?bBhHiIlLqQefdgFDGUSMm'
 
 
 def missing() -> Optional[str]:
@@ -54,35 +63,51 @@ def load_from_local(filename: str, map_location: Any = None, trust: bool = False
         return read_safetensors(filename, map_location)
     trusted = trust or os.environ.get(TRUST) == '1'
     try:
-        with torch.serialization.safe_globals(_allowed()):
+        with _plain_types_only(filename):
             return restore(torch.load(filename, map_location=map_location, weights_only=not trusted))
-    except pickle.UnpicklingError as error:
-        raise ValueError(f'The checkpoint {filename!r} is refused: it holds more than tensors and plain types, and loading '
-                         f'it could run code. If you trust its origin, set {TRUST}=1 (or --trust, where a tool has it). '
-                         f'({_first_line(error)})') from error
     except (RuntimeError, EOFError) as error:
         raise ValueError(f'{filename!r} is not a whole checkpoint: it may be cut short, or another kind of file. Copy or '
                          f'train it again. ({_first_line(error)})') from error
 
 
 def _load_url(url: str, *args: Any, **kwargs: Any) -> dict:
-    with torch.serialization.safe_globals(_allowed()):
+    with _plain_types_only(url):
         return restore(torch.hub.load_state_dict_from_url(
             url, *args, weights_only=os.environ.get(TRUST) != '1', **kwargs))
 
 
+@contextmanager
+def _plain_types_only(name: str) -> Iterator[None]:
+    """Allow what a checkpoint may hold; a refusal becomes a ValueError that says of what."""
+    try:
+        with torch.serialization.safe_globals(_allowed()):
+            yield
+    except pickle.UnpicklingError as error:
+        raise ValueError(f'The checkpoint {name!r} is refused: it holds {_refused(error)}, which is neither a tensor nor a '
+                         f'plain type, and loading it could run code. If you trust its origin, set {TRUST}=1 (or --trust, where '
+                         'a tool has it).') from error
+
+
 def _allowed() -> List[Any]:
     """What a checkpoint of MMEngine holds besides tensors and plain types."""
-    numpy_types = [type(np.dtype(code)) for code in 'bBhHiIlLqQefd?']
+    dtypes = [type(np.dtype(code)) for code in _DTYPES]
     numpy_functions: List[Tuple[Callable, str]] = [
         # Files name these after the numpy that wrote them: numpy 1 has them in numpy.core, numpy 2 in numpy._core.
         (function, f'numpy.{core}.multiarray.{name}') for core in ('core', '_core')
         for name, function in (('_reconstruct', multiarray._reconstruct), ('scalar', multiarray.scalar))
     ]
+    builtins: List[Tuple[Callable, str]] = [
+        # Python 3 writes its names as Python 2's. A history pickles its own statistics as getattr(HistoryBuffer, name):
+        # exactly that, and no other getattr. The data of an empty array are bytes().
+        (function, f'{module}.{name}') for module in ('builtins', '__builtin__')
+        for name, function in (('getattr', _statistic), ('bytes', _no_bytes), ('frozenset', frozenset))
+    ]
+    paths: List[Tuple[Callable, str]] = [  # A file may come from another system, or from Python 3.13.
+        (Path, f'{module}.{name}') for module in ('pathlib', 'pathlib._local') for name in ('PosixPath', 'WindowsPath')
+    ]
     return [
-        HistoryBuffer, np.ndarray, np.dtype, *numpy_types, *numpy_functions,
-        # A history pickles its own statistics as getattr(HistoryBuffer, name): exactly that, and no other getattr.
-        (_statistic, 'builtins.getattr'), (_statistic, '__builtin__.getattr')
+        HistoryBuffer, ConfigDict, datetime.datetime, datetime.date, datetime.timedelta, np.ndarray, np.dtype, *dtypes,
+        *numpy_functions, *builtins, *paths
     ]
 
 
@@ -92,5 +117,18 @@ def _statistic(owner: Any, name: str) -> Callable:
     return getattr(HistoryBuffer, name)
 
 
+def _no_bytes(*args: Any) -> bytes:
+    """``bytes()``: with an argument it would take as much memory as a file asks for."""
+    if args:
+        raise pickle.UnpicklingError('GLOBAL bytes with an argument')
+    return b''
+
+
+def _refused(error: pickle.UnpicklingError) -> str:
+    """The type that torch's message is about."""
+    found = re.search(r"GLOBAL (\S+)|got <class '([^']+)'>", str(error))
+    return next(name for name in found.groups() if name) if found else f'something else ({_first_line(error)})'
+
+
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split('\n')[0]
+    return re.sub(r'\x1b\[\d*m', '', str(error)).strip().split('\n')[0]
