@@ -152,6 +152,14 @@ def parser(description: str) -> argparse.ArgumentParser:
     return arguments
 
 
+def use_device(name: str) -> str:
+    """Make 'cuda:1' the current device, for which :func:`take_turns` waits, and return its type, 'cuda'."""
+    device = torch.device(name)
+    if device.type == 'cuda':
+        torch.cuda.set_device(device)
+    return device.type
+
+
 def command() -> str:
     return shlex.join(['python', *sys.argv])
 

@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 import gpu_parts as parts
 import torch
-from common import command, environment, parser
+from common import command, environment, parser, use_device
 from training_step import Sizes
 
 
@@ -92,12 +92,13 @@ def main() -> None:
     arguments.add_argument('--skip', nargs='+', default=[], help='names of parts to leave out')
     arguments.add_argument('--limit', type=int, default=460, help='seconds after which no further part begins')
     args = arguments.parse_args()
-    if args.device == 'cpu' and not args.smoke:
+    device = use_device(args.device)
+    if device == 'cpu' and not args.smoke:
         arguments.error('without a GPU only --smoke makes sense')
     torch.backends.cudnn.benchmark = True  # as in the configs
     begin = time.perf_counter()
     log = Log(args.out, args.smoke)
-    for part in plan(args.smoke, args.device):
+    for part in plan(args.smoke, device):
         left = args.limit - (time.perf_counter() - begin)
         if part.name in args.skip or (args.only and part.name not in args.only):
             continue

@@ -14,6 +14,7 @@ from torch.profiler import ProfilerActivity, profile
 from training_step import Sizes, Trainer, our_config, our_trainer, stock_trainer
 
 Result = Dict[str, Any]
+Ways = Dict[str, Callable[[], Callable[[Tensor], Any]]]
 
 OUT_OF_TIME = 'this part took longer than its share of time'
 
@@ -68,8 +69,9 @@ def correctness(result: Result, sizes: Sizes, device: str) -> None:
             'TF32': dict(fused=False), 'fused fp32': {}, 'fused padded fp32': dict(padded=True),
             'fused bf16': dict(precision='bf16'), 'fused fp16': dict(precision='fp16')}.items():
         with attempt(result, name):
-            # Convolutions in float32 proper: by default a GPU rounds their inputs to TF32.
-            with torch.backends.cudnn.flags(allow_tf32='TF32' in name):
+            # Convolutions in float32 proper: by default a GPU rounds their inputs to TF32. By default flags() has cuDNN off.
+            with torch.backends.cudnn.flags(
+                    enabled=True, benchmark=torch.backends.cudnn.benchmark, allow_tf32='TF32' in name):
                 heatmaps = ways.our_heatmaps(copy.deepcopy(moved), **options)(on_device)
             result[name] = dict(relative_difference=ways.relative_difference(heatmaps, expected),
                                 finite=bool(heatmaps.isfinite().all()))
@@ -142,17 +144,12 @@ def _trace(trainer: Trainer, device: str, steps: int = 3) -> Result:
 def prediction(result: Result, sizes: Sizes, device: str, batch: int, rounds: int) -> None:
     stock, ours = networks(sizes, device)
     images = images_of(sizes, device, batch)
-    rivals: Dict[str, Callable[[Tensor], Any]] = {}
-    errors = result.setdefault('failed', {})
-    for mode in ('fp32', 'fp16', 'autocast') if device == 'cuda' else ('fp32', 'autocast'):
-        for channels_last in (False, True):
-            name = f'stock {mode}{" channels_last" if channels_last else ""}'
-            _add(rivals, errors, name, images, partial(ways.stock_predict, copy.deepcopy(stock), mode, channels_last))
+    graphs = ['whole', None, 'network'] if device == 'cuda' else [None]
+    groups: List[Ways] = [_stock_ways(stock, device)]
     for name, options in our_ways(device).items():
-        for graph in ([None, 'whole', 'network'] if device == 'cuda' else [None]):
-            _add(rivals, errors, f'ours {name}{f" graph of {graph}" if graph else ""}', images, partial(
-                _our_way, ours, options, images if graph else None, graph == 'whole'))
-    time_rivals(result, rivals, images, batch, rounds)
+        groups.append({f'ours {name}{f" graph of {graph}" if graph else ""}': partial(
+            _our_way, ours, options, images if graph else None, graph == 'whole') for graph in graphs})
+    time_groups(result, groups, images, rounds)
     with attempt(result, 'matmul'):
         result['matmul'] = _matmul_rate(device)
         macs = _macs(ours, images[:1])
@@ -161,16 +158,25 @@ def prediction(result: Result, sizes: Sizes, device: str, batch: int, rounds: in
         result['fraction_of_matmul_rate'] = round(2 * macs * best / (result['matmul']['tflops'] * 1e12), 4)
 
 
+def _stock_ways(stock: nn.Module, device: str) -> Ways:
+    modes = ('fp16', 'autocast', 'fp32') if device == 'cuda' else ('autocast', 'fp32')
+    return {f'stock {mode}{" channels_last" if channels_last else ""}': lambda mode=mode, channels_last=channels_last:
+            ways.stock_predict(copy.deepcopy(stock), mode, channels_last)
+            for channels_last in (True, False) for mode in modes}
+
+
 def _our_way(ours: nn.Module, options: Dict[str, Any], *graph: Any) -> ways.Predict:
     return ways.our_predict(ours.head.decoder, ways.our_heatmaps(ours, **options), *graph)
 
 
 def our_ways(device: str) -> Dict[str, Dict[str, Any]]:
-    options = {'fp32': dict(precision='fp32')}
+    """What should be best comes first."""
+    options = {}
     for precision in ('fp16', 'bf16') if device == 'cuda' else ('bf16', ):
-        options[precision] = dict(precision=precision, channels_last=False)
-        options[f'{precision} channels_last'] = dict(precision=precision)
         options[f'{precision} channels_last padded'] = dict(precision=precision, padded=True)
+        options[f'{precision} channels_last'] = dict(precision=precision)
+        options[precision] = dict(precision=precision, channels_last=False)
+    options['fp32'] = dict(precision='fp32')
     return options
 
 
@@ -178,38 +184,52 @@ def prediction_compiled(result: Result, sizes: Sizes, device: str, batch: int, r
                         modes: List[Optional[str]]) -> None:
     stock, ours = networks(sizes, device)
     images = images_of(sizes, device, batch)
-    errors = result.setdefault('failed', {})
-    rivals: Dict[str, Callable[[Tensor], Any]] = {}
-    _add(rivals, errors, 'stock autocast channels_last', images, lambda: ways.stock_predict(stock, 'autocast', True))
     precision = 'fp16' if device == 'cuda' else 'fp32'
+    groups: List[Ways] = [{'stock autocast channels_last': lambda: ways.stock_predict(stock, 'autocast', True)}]
     for mode in modes:
-        for padded in (False, True) if device == 'cuda' else (False, ):
+        for padded in (True, False) if device == 'cuda' else (False, ):
             options = dict(precision=precision, padded=padded, compile_mode=mode)
-            _add(rivals, errors, f'ours {precision} {mode}{" padded" if padded else ""}', images, partial(
-                _our_way, ours, options))
-            time_rivals(result, rivals, images, batch, rounds)
+            groups.append({f'ours {precision} {mode}{" padded" if padded else ""}': partial(_our_way, ours, options)})
+    time_groups(result, groups, images, rounds)
 
 
-def _add(rivals: Dict[str, Callable], errors: Result, name: str, images: Tensor, make: Callable[[], Callable]) -> None:
-    """Make a way of predicting and call it once, so that a way that fails is left out."""
-    with attempt(errors, name):
-        predict = make()
-        predict(images)
-        rivals[name] = predict
+def time_groups(result: Result, groups: List[Ways], images: Tensor, rounds: int) -> None:
+    """Build and time one group after the other, so that running out of time keeps what was timed.
+
+    The first group is stock's. Its best way takes turns with those of every other group, and each of ours is compared with
+    the turns of its own group. A way that fails is left out.
+    """
+    errors = result.setdefault('failed', {})
+    best_stock: Dict[str, Callable[[Tensor], Any]] = {}
+    for group in groups:
+        rivals = dict(best_stock)
+        for name, make in group.items():
+            with attempt(errors, name):
+                predict = make()
+                predict(images)
+                rivals[name] = predict
+        timings = take_turns({name: partial(call, images) for name, call in rivals.items()}, rounds=rounds)
+        rates = {name: len(images) / timing.median for name, timing in timings.items()}
+        if not best_stock and rates:
+            best = max(rates, key=rates.__getitem__)
+            best_stock = {best: rivals[best]}
+        _add_rates(result, rates, next(iter(best_stock), None))
+        result.setdefault('quartiles_ms', {}).update(
+            {name: [round(1e3 * value, 3) for value in timing.spread] for name, timing in timings.items()})
+        rivals.clear()  # with their graphs' memory
+        gc.collect()
 
 
-def time_rivals(result: Result, rivals: Dict[str, Callable], images: Tensor, batch: int, rounds: int) -> None:
-    timings = take_turns({name: (lambda call=call: call(images)) for name, call in rivals.items()}, rounds=rounds)
-    rates = {name: batch / timing.median for name, timing in timings.items()}
-    result['persons_per_s'] = {name: round(rate, 1) for name, rate in sorted(rates.items(), key=lambda item: -item[1])}
-    result['quartiles_ms'] = {name: [round(1e3 * value, 3) for value in timing.spread] for name, timing in timings.items()}
-    _compare(result, rates)
-
-
-def _compare(result: Result, rates: Dict[str, float]) -> None:
+def _add_rates(result: Result, rates: Dict[str, float], stock: Optional[str]) -> None:
+    """Add persons a second of a group, and what of ours is faster than ``stock`` in the same group by how much."""
+    known = result.setdefault('persons_per_s', {})
+    known.update({name: round(rate, 1) for name, rate in rates.items()})
+    of_stock = result.setdefault('times_stock', {})
+    of_stock.update({name: round(rate / rates[stock], 2) for name, rate in rates.items()
+                     if name.startswith('ours') and stock in rates})
     for side in ('stock', 'ours'):
-        result[f'best {side}'] = max((rate for name, rate in rates.items() if name.startswith(side)), default=float('nan'))
-    result['speedup'] = round(result['best ours'] / result['best stock'], 2)
+        result[f'best {side}'] = max((rate for name, rate in known.items() if name.startswith(side)), default=None)
+    result['speedup'] = max(of_stock.values(), default=None)
 
 
 def _matmul_rate(device: str) -> Result:
@@ -278,8 +298,8 @@ def time_trainers(result: Result, makers: Dict[str, Callable[[], Trainer]], size
             step = make().step
             rates[name] = sizes.batch_size / take_turns(dict(step=step), rounds=max(2, rounds // 3), inner=10 if rounds > 2
                                                         else 1)['step'].median
-            result['persons_per_s'] = {key: round(rate, 1) for key, rate in rates.items()}
-            _compare(result, rates)
+            best_stock = max((key for key in rates if key.startswith('stock')), key=rates.__getitem__, default=None)
+            _add_rates(result, rates, best_stock)
         clean_up()
 
 

@@ -1,5 +1,4 @@
 """Ways to predict on a GPU, from normalised images (B, 3, H, W) on the device to joints on the host."""
-import copy
 from contextlib import nullcontext
 from typing import Any, Callable, Optional, Tuple
 
@@ -7,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from rsn_mm.deploy import fuse
-from rsn_mm.models import ResidualStepsBlock
 
 DTYPES = dict(fp32=torch.float32, fp16=torch.float16, bf16=torch.bfloat16)
 Predict = Callable[[Tensor], Any]
@@ -35,10 +33,10 @@ def stock_predict(model: nn.Module, mode: str, channels_last: bool) -> Predict:
 
 def our_heatmaps(model: nn.Module, precision: str = 'fp32', channels_last: bool = True, fused: bool = True,
                  padded: bool = False, compile_mode: Optional[str] = None) -> Callable[[Tensor], Tensor]:
-    """Images to the heatmaps of the last unit. ``padded``: branches of 26 channels become 32, with zeros."""
+    """Images to the heatmaps of the last unit. ``padded``: branches of 26 channels become 32, with zeros (fused only)."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    model = pad_branches(model) if padded else model
-    model = (fuse(model) if fused else model).to(dtype=DTYPES[precision], memory_format=layout)
+    model = fuse(model, pad_branches_to=8 if padded else 1) if fused else model
+    model = model.to(dtype=DTYPES[precision], memory_format=layout)
 
     def network(images: Tensor) -> Tensor:
         return model.head.forward_last(model.backbone(images))
@@ -95,50 +93,6 @@ def graphed(function: Callable[[Tensor], Any], example: Tensor) -> Callable[[Ten
         return result
 
     return replay
-
-
-@torch.no_grad()
-def pad_branches(model: nn.Module, multiple: int = 8) -> nn.Module:
-    """A copy whose residual steps blocks have branches of a multiple of 8 channels; what is added is zero, so is its output.
-
-    Tensor cores want multiples of 8; released branches have 26, 52, 104 and 208 channels.
-    """
-    model = copy.deepcopy(model)
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if type(child) is ResidualStepsBlock:
-                setattr(parent, name, _padded_block(child, multiple))
-    return model
-
-
-def _padded_block(block: ResidualStepsBlock, multiple: int) -> ResidualStepsBlock:
-    width = block.branches[0][0].conv.in_channels
-    wide = -(-width // multiple) * multiple
-    if wide == width:
-        return block
-    entry, out = block.entry.conv, block.exit.conv.out_channels
-    padded = ResidualStepsBlock(entry.in_channels, out, block.num_branches, entry.stride[0], branch_width=wide)
-    padded.to(entry.weight.device).train(block.training)
-    rows = torch.cat([torch.arange(width) + i * wide for i in range(block.num_branches)])
-    every = torch.arange(max(entry.in_channels, out))
-    _copy_conv(block.entry, padded.entry, rows, every[:entry.in_channels])
-    _copy_conv(block.exit, padded.exit, every[:out], rows)
-    for branch, padded_branch in zip(block.branches, padded.branches):
-        for step, padded_step in zip(branch, padded_branch):
-            _copy_conv(step, padded_step, every[:width], every[:width])
-    padded.shortcut = block.shortcut
-    return padded
-
-
-def _copy_conv(source: nn.Module, target: nn.Module, outputs: Tensor, inputs: Tensor) -> None:
-    """Weights and norm of a ConvModule into the given channels of a wider one; the others are zero."""
-    target.conv.weight.zero_()
-    device = target.conv.weight.device
-    target.conv.weight[outputs.to(device)[:, None], inputs.to(device)] = source.conv.weight
-    for name in ('weight', 'bias', 'running_mean', 'running_var'):
-        values = getattr(target.norm, name)
-        values.fill_(1. if name == 'running_var' else 0.)
-        values[outputs.to(device)] = getattr(source.norm, name)
 
 
 def _half(images: Tensor) -> torch.dtype:

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 import numpy as np
 import torch
-from common import STOCK_KERNELS, Report, _stock_cfg, parser, take_turns
+from common import STOCK_KERNELS, Report, _stock_cfg, parser, take_turns, use_device
 from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.optim import build_optim_wrapper
@@ -145,12 +145,13 @@ def main() -> None:
     arguments.add_argument('--amp', action='store_true', help='stock in float16, ours in bfloat16')
     args = arguments.parse_args()
     sizes = Sizes(args.config, args.stages, args.batch_size)
+    device = use_device(args.device)
     rivals: Dict[str, Callable] = {
-        'stock': stock_trainer(sizes, args.device, 'float16' if args.amp and args.device == 'cuda' else None).step,
-        'ours': our_trainer(sizes, args.device, 'bfloat16' if args.amp else None).step}
+        'stock': stock_trainer(sizes, device, 'float16' if args.amp and device == 'cuda' else None).step,
+        'ours': our_trainer(sizes, device, 'bfloat16' if args.amp else None).step}
     timings = take_turns(rivals, rounds=args.rounds)
     precision = 'AMP' if args.amp else 'fp32'
-    report = Report('training_step', f'Training step, {sizes.name}, {precision}, {args.device}: ms a person')
+    report = Report('training_step', f'Training step, {sizes.name}, {precision}, {device}: ms a person')
     for name, timing in timings.items():
         report.add(name, timing, per=args.batch_size, baseline=timings['stock'],
                    persons_per_s=args.batch_size / timing.median)

@@ -3,7 +3,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -50,14 +52,54 @@ def test_a_part_that_fails_or_hangs_is_recorded(gpu, tmp_path: Path) -> None:
     assert 'TimeoutError' in parts['hangs']['error']
 
 
-def test_padded_branches_are_wider(gpu) -> None:
-    from gpu_variants import pad_branches
+def test_padded_and_not_are_two_networks_wherever_the_model_is(gpu) -> None:
+    from gpu_parts import our_ways
+    from gpu_variants import our_heatmaps
+    with patch('gpu_variants.fuse', side_effect=lambda model, **options: model) as fused:
+        for padded in (False, True):
+            our_heatmaps(torch.nn.Identity(), padded=padded)
+    # Left to itself, fuse() pads wherever a GPU is.
+    assert [call.kwargs for call in fused.call_args_list] == [dict(pad_branches_to=1), dict(pad_branches_to=8)]
+    assert {options.get('padded', False) for options in our_ways('cuda').values()} == {False, True}
 
-    from rsn_mm.models import RSN
-    model = RSN(num_blocks=[1, 1], stem_channels=8, unit_channels=16).eval()
-    padded = pad_branches(model)
-    widths = {conv.in_channels for name, conv in padded.named_modules() if '.branches.' in name and name.endswith('.conv')}
-    assert widths == {8}
-    image = torch.randn(2, 3, 32, 32)
-    with torch.no_grad():
-        torch.testing.assert_close(padded(image), model(image), rtol=1e-5, atol=1e-5)
+
+def test_correctness_is_measured_with_cudnn(gpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    import gpu_parts
+    from training_step import Sizes
+    seen = {}
+
+    def heatmaps(model, **options):
+        seen[len(seen)] = (torch.backends.cudnn.enabled, torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32)
+        raise RuntimeError('seen')
+
+    monkeypatch.setattr(torch.backends.cudnn, 'benchmark', True)
+    monkeypatch.setattr('gpu_variants.our_heatmaps', heatmaps)
+    monkeypatch.setattr(gpu_parts, '_first_losses', lambda *_: {})
+    gpu_parts.correctness({}, Sizes('rsn_people_128x96', 1, 2), 'cpu')
+    assert [*seen.values()] == [(True, True, name == 'TF32') for name in (
+        'fp32', 'fp32 channels_last', 'TF32', 'fused fp32', 'fused padded fp32', 'fused bf16', 'fused fp16')]
+
+
+def test_a_device_by_number_is_a_gpu_and_the_one_that_is_waited_for(gpu, tmp_path: Path) -> None:
+    with patch('torch.cuda.set_device') as chosen, patch.object(gpu, 'plan', return_value=[]) as plan, \
+            patch.object(sys, 'argv', ['gpu.py', '--device', 'cuda:1', '--out', str(tmp_path)]):
+        gpu.main()
+    chosen.assert_called_once_with(torch.device('cuda:1'))
+    assert plan.call_args.args == (False, 'cuda')
+
+
+def test_running_out_of_time_keeps_what_was_timed(gpu) -> None:
+    import gpu_parts
+
+    def stops():
+        raise TimeoutError(gpu_parts.OUT_OF_TIME)
+
+    result: dict = {}
+    groups = [{'stock a': lambda: lambda images: time.sleep(.002), 'stock b': lambda: lambda images: time.sleep(.02)},
+              {'ours a': lambda: lambda images: None, 'ours broken': lambda: 1 / 0}, {'ours late': stops}]
+    with pytest.raises(TimeoutError):
+        gpu_parts.time_groups(result, groups, torch.zeros(4, 3, 8, 8), rounds=2)
+    assert {*result['persons_per_s']} == {'stock a', 'stock b', 'ours a'}
+    assert {*result['times_stock']} == {'ours a'} and result['speedup'] > 1
+    assert 'ZeroDivisionError' in result['failed']['ours broken'] and result['failed']['ours late'] == 'out of time'
+    assert 800 < result['best stock'] < 2000
