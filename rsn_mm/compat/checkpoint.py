@@ -84,8 +84,8 @@ def _plain_types_only(name: str) -> Iterator[None]:
             yield
     except pickle.UnpicklingError as error:
         raise ValueError(f'The checkpoint {name!r} is refused: it holds {_refused(error)}, which is neither a tensor nor a '
-                         f'plain type, and loading it could run code. If you trust its origin, set {TRUST}=1 (or --trust, where '
-                         'a tool has it).') from error
+                         'plain type, and loading it could run code. If you trust its origin, set '
+                         f'{TRUST}=1 (or --trust, where a tool has it).') from error
 
 
 def _allowed() -> List[Any]:
