@@ -38,7 +38,8 @@ def wheel_files(tmp_path_factory: pytest.TempPathFactory) -> Set[str]:
 
 def test_the_wheel_carries_every_tool_and_config_as_a_file(wheel_files: Set[str]) -> None:
     expected = {f'rsn_mm/.mim/{path.relative_to(ROOT)}' for folder in ('tools', 'configs')
-                for path in (ROOT / folder).rglob('*.py')} | {'rsn_mm/.mim/model-index.yml'}
+                for path in (ROOT / folder).rglob('*.py')} | {
+                    'rsn_mm/.mim/model-index.yml', 'rsn_mm/.mim/configs/metafile.yml'}
     assert expected <= wheel_files
 
 
@@ -54,7 +55,7 @@ def test_the_wheel_carries_every_module_and_nothing_else(wheel_files: Set[str]) 
 
 
 def test_the_model_index_lists_configs_that_exist() -> None:
-    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    index = yaml.safe_load((ROOT / 'configs/metafile.yml').read_text())
     listed = {model['Config'] for model in index['Models']}
     shipped = {f'configs/{path.name}' for path in (ROOT / 'configs').glob('*.py')}
     # These two are for a demo and a sanity check, not rows of a table.

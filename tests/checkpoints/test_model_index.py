@@ -1,4 +1,4 @@
-"""``mim download rsn_mm`` finds configs and the address of MMPose's weights; nothing is downloaded here."""
+"""mim sorts and filters our models, and finds configs and the address of MMPose's weights; nothing is downloaded here."""
 from pathlib import Path
 
 import pytest
@@ -7,20 +7,27 @@ import yaml
 import rsn_mm  # noqa: F401  makes the stack importable
 
 ROOT = Path(__file__).parents[2]
-MODELS = {model['Name']: model for model in yaml.safe_load((ROOT / 'model-index.yml').read_text())['Models']}
+MODELS = {model['Name']: model for model in yaml.safe_load((ROOT / 'configs/metafile.yml').read_text())['Models']}
 # Our configs that MMPose has weights for, and MMPose's names of them.
 WITH_WEIGHTS = {'rsn18_coco_256x192': 'rsn18', 'rsn50_coco_256x192': 'rsn50', '2xrsn50_coco_256x192': '2xrsn50',
                 '3xrsn50_coco_256x192': '3xrsn50', 'resnet50_coco_256x192': 'mspn50', '4xresnet50_coco_256x192': '4xmspn50'}
 
 
 @pytest.fixture
-def mim_download(tmp_path, monkeypatch):
+def mim_search(monkeypatch):
+    """mim's own search on this checkout."""
+    module = pytest.importorskip('mim.commands.search')
+    monkeypatch.setattr(module, 'is_installed', lambda package: True)
+    monkeypatch.setattr(module, 'get_installed_path', lambda package: str(ROOT / 'rsn_mm'))
+    return lambda **options: list(module.get_model_info('rsn_mm', **options).index)
+
+
+@pytest.fixture
+def mim_download(mim_search, tmp_path, monkeypatch):
     """mim's own command on this checkout; downloading is replaced by noting down the address."""
-    search = pytest.importorskip('mim.commands.search')
     module = pytest.importorskip('mim.commands.download')
-    for imported in (search, module):
-        monkeypatch.setattr(imported, 'is_installed', lambda package: True)
-        monkeypatch.setattr(imported, 'get_installed_path', lambda package: str(ROOT / 'rsn_mm'))
+    monkeypatch.setattr(module, 'is_installed', lambda package: True)
+    monkeypatch.setattr(module, 'get_installed_path', lambda package: str(ROOT / 'rsn_mm'))
     monkeypatch.setattr(module, 'module_full_name', lambda package: package)
     addresses = []
     monkeypatch.setattr(module, 'download_from_file', lambda url, path, **kwargs: addresses.append(url))
@@ -30,6 +37,20 @@ def mim_download(tmp_path, monkeypatch):
         return addresses, tmp_path / f'{name}.py'
 
     return run
+
+
+@pytest.mark.parametrize('field', ['Parameters', 'MACs'])
+def test_mim_sorts_and_filters(mim_search, field):
+    values = {name: model['Metadata'][field] for name, model in MODELS.items()}
+    found = [values[name] for name in mim_search(sorted_fields=[field])]
+    assert found == sorted(values.values())
+    assert set(mim_search(filter_conditions=f'{field.lower()}<=4068000000')) == {
+        name for name, value in values.items() if value <= 4068000000}
+
+
+def test_mim_names_no_field_that_it_cannot_sort_by():
+    """It makes a field of the words before a unit in brackets, with the unit behind, and looks for it in lower case."""
+    assert not [key for model in MODELS.values() for key in model['Metadata'] if '(' in key]
 
 
 @pytest.mark.parametrize('name', WITH_WEIGHTS)
