@@ -17,9 +17,10 @@ from mmpose.codecs import MegviiHeatmap
 from mmpose.codecs.utils import get_heatmap_maximum, refine_keypoints_dark
 from torch import nn
 
-from rsn_mm.apis.pose_models import default_device, load_estimator
+from rsn_mm.apis.pose_models import load_estimator
 from rsn_mm.codecs.gaussian_targets import PEAK
 from rsn_mm.codecs.quarter_offset_heatmap import SCORE_OF_NOTHING
+from rsn_mm.deploy import default_device
 
 METRICS = ('/AP', '/AP .75', '/PCK', '/PCKh')
 # One person's heatmaps (K, H, W) to keypoints (1, K, 2) in input px, and scores (1, K).

@@ -6,10 +6,11 @@ from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Uni
 
 import numpy as np
 
+from ..deploy import default_device
 from .background import Deferred, Prefetch
 from .crops import usable
 from .detectors import Detector, GivenBoxes, MMDetDetector, WholeImage, given_boxes
-from .pose_models import default_batch_size, default_device, load_pose_model
+from .pose_models import default_batch_size, load_pose_model
 from .results import PoseResult, Skipped
 from .sources import Frame, Inputs, Source, UnusableInput, find_sources, read_frames
 from .stream import PoseStream
@@ -43,13 +44,15 @@ class PoseInferencer:
         det (str, optional): Name or config of an MMDetection detector. Defaults to none: the boxes that are given to the
             call, or else the whole picture as one person.
         det_weights (str, optional): Its checkpoint.
-        device (str, optional): ``'cpu'``, ``'cuda'``, ``'cuda:1'``. Defaults to the GPU if there is one.
+        device (str, optional): ``'cpu'``, ``'cuda'``, ``'cuda:1'``. Defaults to the GPU, if the runtime can use one.
         runtime (str, optional): ``'torch'``, ``'onnxruntime'`` or ``'openvino'``. Defaults to ``'torch'`` for a config, and
             to ``'onnxruntime'`` for ``.onnx`` and ``'openvino'`` for ``.xml``.
         flip_test (bool, optional): Average with the heatmaps of the mirrored picture, as results on COCO are reported. Twice
             the time, so it is off by default; an exported file does what it was exported for.
         batch_size (int, optional): Most persons in one batch. All persons of the frames that are ready go into one batch.
-            Defaults to 16 on a CPU and 64 on a GPU.
+            Defaults to 16 on a CPU and 64 on a GPU, 32 there with the flip test.
+        precision (str): What the network computes in: ``'float32'``, ``'bfloat16'``, ``'float16'``, ``'int8'`` (files that hold
+            it) or ``'auto'``: float32 on a CPU, float16 on a GPU with tensor cores, int8 for a file of that.
         box_threshold (float): Detections below are left out. Defaults to 0.3.
         nms_threshold (float): Detections that overlap a better one more than this (IoU) are left out. Defaults to 0.3.
         random_weights (bool): Allow weights to be missing.
@@ -68,17 +71,16 @@ class PoseInferencer:
                  *,
                  flip_test: Optional[bool] = None,
                  batch_size: Optional[int] = None,
+                 precision: str = 'auto',
                  box_threshold: float = 0.3,
                  nms_threshold: float = 0.3,
                  random_weights: bool = False) -> None:
-        device = device or default_device()
-        batch_size = default_batch_size(device) if batch_size is None else batch_size
-        if not isinstance(batch_size, int) or batch_size < 1:
+        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
             raise ValueError(f'batch_size={batch_size!r} must be a number of persons, at least 1.')
-        self.model = load_pose_model(pose, weights, runtime, device, flip_test, batch_size, random_weights)
+        self.model = load_pose_model(pose, weights, runtime, device, flip_test, batch_size, random_weights, precision)
         self.detector: Detector = WholeImage() if det is None else MMDetDetector(
-            det, det_weights, device, box_threshold, nms_threshold, random_weights)
-        self.batch_size = batch_size
+            det, det_weights, device or default_device(), box_threshold, nms_threshold, random_weights)
+        self.batch_size = batch_size or default_batch_size(self.model.device, bool(flip_test))
         self.box_threshold = box_threshold
 
     def __call__(self,

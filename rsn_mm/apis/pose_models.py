@@ -8,7 +8,9 @@ from mmpose.models import TopdownPoseEstimator
 from mmpose.structures import PoseDataSample
 
 from ..codecs import QuarterOffsetHeatmap
-from ..deploy import PoseMetadata, load_runtime
+from ..deploy import PoseMetadata, default_device, load_runtime
+from ..deploy.half import cast
+from ..deploy.precision import DTYPES, select, torch_precisions
 from ..models import MultiStageHead
 from .configs import find_model, require_weights
 from .crops import CropRule
@@ -25,17 +27,19 @@ CPU_BATCH, GPU_BATCH = 16, 64
 class CropModel(Protocol):
     """Crops (N, h, w, 3) uint8 BGR in, keypoints (N, K, 2) in input px and scores (N, K) out."""
     num_keypoints: int
+    precision: str
 
     def __call__(self, images: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         ...
 
 
 class PoseModel(NamedTuple):
-    """What runs on crops, how crops are made, what the numbers stand for, and which scores are worth drawing."""
+    """What runs on crops, how crops are made, what the numbers stand for, which scores are worth drawing, and the device."""
     runtime: CropModel
     crops: CropRule
     meta: PoseMeta
     score_threshold: float
+    device: str
 
 
 class MMPoseRuntime:
@@ -45,9 +49,15 @@ class MMPoseRuntime:
         estimator (TopdownPoseEstimator): As ``init_model`` makes it.
         flip_test (bool): Average with the mirrored crop.
         max_batch (int): Crops that are computed at once.
+        precision (str): See :class:`PoseInferencer`. In half precision the backbone computes by autocast, the head in float32.
+            'auto' is float32: what half precision does to other networks than RSN has not been measured.
     """
 
-    def __init__(self, estimator: TopdownPoseEstimator, flip_test: bool, max_batch: int) -> None:
+    def __init__(self, estimator: TopdownPoseEstimator, flip_test: bool, max_batch: int,
+                 precision: str = 'auto') -> None:
+        self._device = next(estimator.parameters()).device
+        available = sorted(torch_precisions(self._device), key='float32'.__ne__)
+        self.precision = select(precision, available, f'PyTorch on {self._device} for models of MMPose')
         self._estimator = estimator
         self._test_cfg = dict(estimator.test_cfg or {}, flip_test=flip_test, output_heatmaps=False)
         self._max_batch = max_batch
@@ -70,32 +80,41 @@ class MMPoseRuntime:
                                                 input_size=images.shape[2:0:-1])) for _ in images]
         channels_first = list(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous())
         data = estimator.data_preprocessor(dict(inputs=channels_first, data_samples=samples), False)
-        features = estimator.extract_feat(data['inputs'])
+        features = self._features(data['inputs'])
         if self._test_cfg['flip_test']:
-            features = [features, estimator.extract_feat(data['inputs'].flip(-1))]
+            features = [features, self._features(data['inputs'].flip(-1))]
         return estimator.head.predict(features, data['data_samples'], test_cfg=self._test_cfg)
 
+    def _features(self, images: torch.Tensor) -> Any:
+        if self.precision == 'float32':
+            return self._estimator.extract_feat(images)
+        with torch.autocast(self._device.type, DTYPES[self.precision]):
+            return cast(self._estimator.extract_feat(images), torch.float32)
 
-def load_pose_model(pose: str, weights: Optional[str], runtime: Optional[str], device: str, flip_test: Optional[bool],
-                    batch_size: int, random_weights: bool) -> PoseModel:
+
+def load_pose_model(pose: str, weights: Optional[str] = None, runtime: Optional[str] = None, device: Optional[str] = None,
+                    flip_test: Optional[bool] = None, batch_size: Optional[int] = None, random_weights: bool = False,
+                    precision: str = 'auto') -> PoseModel:
     """Load what ``pose`` stands for; see :class:`PoseInferencer` for the arguments and errors."""
     suffix = Path(pose).suffix
+    runtime = runtime or RUNTIME_OF_FILE.get(suffix, 'torch')
+    device = device or default_device(runtime)
+    batch_size = default_batch_size(device, bool(flip_test)) if batch_size is None else batch_size
     if suffix in RUNTIME_OF_FILE:
         if weights is not None:
             raise ValueError(f'weights={weights!r} is for a config; {pose!r} has its weights inside.')
-        exported = load_runtime(pose, runtime or RUNTIME_OF_FILE[suffix], device=device, flip_test=flip_test,
-                                max_batch=batch_size)
-        return _describe_exported(exported, exported.metadata)
-    estimator = load_estimator(pose, weights, device, random_weights)
+        exported = load_runtime(pose, runtime, device=device, flip_test=flip_test, max_batch=batch_size, precision=precision)
+        return _describe_exported(exported, exported.metadata, device)
+    estimator = load_estimator(pose, weights, device if runtime == 'torch' else 'cpu', random_weights)
     crops = CropRule.from_pipeline(estimator.cfg.test_dataloader.dataset.pipeline)
     head = estimator.head
     loaded: CropModel
-    if runtime in (None, 'torch') and not (isinstance(head, MultiStageHead) and isinstance(head.decoder, QuarterOffsetHeatmap)):
-        loaded = MMPoseRuntime(estimator, bool(flip_test), batch_size)
+    if runtime == 'torch' and not (isinstance(head, MultiStageHead) and isinstance(head.decoder, QuarterOffsetHeatmap)):
+        loaded = MMPoseRuntime(estimator, bool(flip_test), batch_size, precision)
     else:
-        loaded = load_runtime(estimator, runtime or 'torch', device=device, flip_test=flip_test, max_batch=batch_size)
+        loaded = load_runtime(estimator, runtime, device=device, flip_test=flip_test, max_batch=batch_size, precision=precision)
     return PoseModel(loaded, crops, PoseMeta.from_dataset_meta(estimator.dataset_meta),
-                     score_threshold_of(type(head.decoder).__name__))
+                     score_threshold_of(type(head.decoder).__name__), device)
 
 
 def load_estimator(pose: str, weights: Optional[str], device: str = 'cpu',
@@ -112,15 +131,14 @@ def load_estimator(pose: str, weights: Optional[str], device: str = 'cpu',
     return init_model(config, weights, device=device)
 
 
-def default_device() -> str:
-    return 'cuda' if torch.cuda.is_available() else 'cpu'
+def default_batch_size(device: str, flip_test: bool = False) -> int:
+    """Persons at once. A mirrored person takes as much of a GPU's memory as another one."""
+    if torch.device(device).type == 'cpu':
+        return CPU_BATCH
+    return GPU_BATCH // 2 if flip_test else GPU_BATCH
 
 
-def default_batch_size(device: str) -> int:
-    return CPU_BATCH if device == 'cpu' else GPU_BATCH
-
-
-def _describe_exported(runtime: CropModel, metadata: PoseMetadata) -> PoseModel:
+def _describe_exported(runtime: CropModel, metadata: PoseMetadata, device: str) -> PoseModel:
     names = metadata.keypoint_names or tuple(str(i) for i in range(metadata.num_keypoints))
     crops = CropRule(metadata.input_size, metadata.padding or PADDING)
-    return PoseModel(runtime, crops, PoseMeta.plain(names, metadata.skeleton), score_threshold_of(metadata.codec))
+    return PoseModel(runtime, crops, PoseMeta.plain(names, metadata.skeleton), score_threshold_of(metadata.codec), device)

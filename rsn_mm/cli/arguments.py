@@ -3,6 +3,7 @@ import argparse
 
 # As in rsn_mm.deploy; written out so that --help does not wait for it.
 RUNTIMES = ('torch', 'onnxruntime', 'openvino')
+PRECISIONS = ('auto', 'float32', 'bfloat16', 'float16', 'int8')
 
 
 def add_model(parser: argparse.ArgumentParser, exported: bool = True) -> None:
@@ -16,10 +17,13 @@ def add_model(parser: argparse.ArgumentParser, exported: bool = True) -> None:
 
 
 def add_runtime(parser: argparse.ArgumentParser) -> None:
-    """``runtime``, ``device`` and ``flip_test``."""
+    """``runtime``, ``device``, ``precision`` and ``flip_test``."""
     parser.add_argument('--runtime', choices=RUNTIMES,
                         help='what computes (default: torch, or what suits the exported file)')
-    parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: the GPU if there is one)')
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: the GPU if there is one that the runtime can use)')
+    parser.add_argument('--precision', choices=PRECISIONS, default='auto',
+                        help='what the network computes in (default: auto: float32 on a CPU, float16 on a GPU with tensor '
+                        'cores, int8 for a file of that)')
     parser.add_argument('--flip-test', action='store_true', help='average with the mirrored picture; twice the time')
 
 

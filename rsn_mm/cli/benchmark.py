@@ -26,16 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import numpy as np
 
-    from ..apis.pose_models import default_device, load_pose_model
+    from ..apis.pose_models import load_pose_model
     from .main import SUCCESS
-    device = args.device or default_device()
-    model = load_pose_model(args.pose, args.weights, args.runtime, device, args.flip_test or None, args.people,
-                            args.random_weights)
+    model = load_pose_model(args.pose, args.weights, args.runtime, args.device, args.flip_test or None, args.people,
+                            args.random_weights, args.precision)
     width, height = model.crops.input_size
     crops = np.random.default_rng(0).integers(0, 256, (args.people, height, width, 3), dtype=np.uint8)
     seconds = timed(lambda: model.runtime(crops), args.frames)
     median = statistics.median(seconds)
-    print(f'{args.pose} at {height}x{width}, {args.runtime or "default runtime"}, {device}: '
+    print(f'{args.pose} at {height}x{width}, {args.runtime or "default runtime"}, {model.device}, '
+          f'{model.runtime.precision}: '
           f'{1e3 * median / args.people:.2f} ms a person, {1 / median:.1f} frames/s with {args.people} people '
           f'(median of {args.frames}; fastest {1e3 * min(seconds):.1f} ms a frame, slowest {1e3 * max(seconds):.1f})')
     return SUCCESS

@@ -1,6 +1,7 @@
 """Write a model as one ONNX file, from crops to joints, for ONNX Runtime and OpenVINO.
 
   rsn-mm export rsn18.onnx --pose rsn18_coco_256x192 --weights rsn18.pth
+  rsn-mm export rsn18_half.onnx --weights rsn18.pth --precision float16
   rsn-mm export rsn18_int8.onnx --weights rsn18.pth --int8 photos --int8-boxes detections.json
   rsn-mm predict people.mp4 --pose rsn18.onnx --runtime openvino --out poses
 
@@ -11,7 +12,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from .arguments import add_model
+from .arguments import PRECISIONS, add_model
 
 HELP = 'write a model as an ONNX file'
 
@@ -22,6 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--flip-test', action='store_true', help='average with the mirrored picture; twice the time')
     parser.add_argument('--outputs', choices=('joints', 'heatmaps', 'both'), default='joints',
                         help='what the file gives (default: %(default)s)')
+    parser.add_argument('--precision', choices=PRECISIONS, default='auto',
+                        help='of the file (default: auto: float32, or int8 with --int8)')
     parser.add_argument('--int8', nargs='+', metavar='INPUT', help='quantise; pictures, folders or videos of people')
     parser.add_argument('--int8-boxes', metavar='FILE',
                         help='COCO detections (JSON) in them (default: each picture is one person)')
@@ -37,9 +40,13 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'{args.out!r} does not end in .onnx.')
     if args.int8_boxes and not args.int8:
         raise ValueError('--int8-boxes is for --int8: give the pictures that the boxes are in.')
+    if args.precision == 'int8' and not args.int8:
+        raise ValueError('--precision int8 needs pictures that show which numbers occur: give them as --int8 PICTURES.')
+    if args.int8 and args.precision not in ('auto', 'int8'):
+        raise ValueError(f'--int8 writes an int8 file, and --precision is {args.precision}. Leave one of them out.')
     estimator = load_estimator(args.pose, args.weights, random_weights=args.random_weights)
     if args.int8 is None:
-        metadata = export_onnx(estimator, args.out, outputs=args.outputs, flip_test=args.flip_test)
+        metadata = export_onnx(estimator, args.out, outputs=args.outputs, flip_test=args.flip_test, precision=args.precision)
     else:
         rule = CropRule.from_pipeline(estimator.cfg.test_dataloader.dataset.pipeline)
         crops = people_crops(args.int8, rule, args.int8_boxes)

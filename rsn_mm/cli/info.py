@@ -5,20 +5,17 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 import torch
 
 from .. import __version__, compat
+from ..cpu import cpu_features
 from .arguments import RUNTIMES
 
 HELP = 'versions, device, CPU features, adapters, runtimes'
 PACKAGES = ('torch', 'torchvision', 'numpy', 'opencv-python', 'opencv-python-headless', 'mmengine', 'mmcv', 'mmcv-lite',
             'mmdet', 'mmpose', 'onnx', 'onnxruntime', 'onnxruntime-gpu', 'openvino', 'nncf', 'pycocotools', 'xtcocotools')
-# Those that decide how fast networks run, in Linux' names.
-CPU_FEATURES = ('avx2', 'avx512f', 'avx512_vnni', 'avx_vnni', 'avx512_bf16', 'amx_bf16', 'amx_int8', 'asimd', 'asimddp',
-                'i8mm', 'bf16')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +43,7 @@ def collect() -> Dict[str, Any]:
         device=_devices(),
         cpu=dict(cores=len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(),
                  torch_threads=torch.get_num_threads(), torch_capability=torch.backends.cpu.get_cpu_capability(),
-                 features=' '.join(_cpu_features()) or 'unknown'),
+                 features=' '.join(cpu_features()) or 'unknown'),
         adapters=compat.active(),
         runtimes={name: 'installed' if find_spec(name) else f'not installed (pip install {name})' for name in RUNTIMES})
 
@@ -65,15 +62,3 @@ def _devices() -> str:
     if not torch.cuda.is_available():
         return 'cpu'
     return ', '.join(f'cuda:{i} {torch.cuda.get_device_name(i)}' for i in range(torch.cuda.device_count()))
-
-
-def _cpu_features() -> List[str]:
-    """Known features of this CPU; none where the system does not list them."""
-    info = Path('/proc/cpuinfo')
-    if not info.is_file():
-        return []
-    for line in info.read_text().splitlines():
-        if line.lower().startswith(('flags', 'features')):
-            flags = set(line.split(':', 1)[1].split())
-            return [feature for feature in CPU_FEATURES if feature in flags]
-    return []

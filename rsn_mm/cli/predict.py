@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='do not draw keypoints below (default: what suits the codec)')
     output.add_argument('--no-progress', action='store_true', help='no progress bar')
     parser.add_argument('--batch-size', type=positive, metavar='N',
-                        help='most persons in one batch (default: 16 on a CPU, 64 on a GPU)')
+                        help='most persons in one batch (default: 16 on a CPU; 64 on a GPU, 32 with --flip-test)')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     inferencer = PoseInferencer(
         args.pose, args.weights, args.det, args.det_weights, args.device, args.runtime, flip_test=args.flip_test or None,
         batch_size=args.batch_size, box_threshold=args.box_threshold, nms_threshold=args.nms_threshold,
-        random_weights=args.random_weights)
+        random_weights=args.random_weights, precision=args.precision)
     stream = inferencer(_cameras(args.inputs), args.boxes, args.out, overlays=not args.no_overlays,
                         score_threshold=args.score_threshold, progress=not args.no_progress)
     try:

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         require(package, 'rsn-mm serve', 'serve')
     from ..apis import PoseInferencer
     from ..apis.detectors import MMDetDetector
-    from ..apis.pose_models import default_device
+    from ..deploy import default_device
     from ..serve.app import make_app
     from ..serve.limits import MEBIBYTE, MEGAPIXEL, Limits
     from ..serve.server import is_this_machine_only, make_server, open_socket, parse_models, url_of
@@ -48,18 +48,19 @@ def run(args: argparse.Namespace) -> int:
     limits = Limits(upload_bytes=args.max_mib * MEBIBYTE, pixels=args.max_megapixels * MEGAPIXEL, waiting=args.max_waiting)
     models = parse_models(args.models)
     with open_socket(args.host, args.port) as listening:
-        device = args.device or default_device()
         detector = None if args.det is None else PersonDetector(MMDetDetector(
-            args.det, args.det_weights, device, args.box_threshold, args.nms_threshold, args.random_weights))
+            args.det, args.det_weights, args.device or default_device(), args.box_threshold, args.nms_threshold,
+            args.random_weights))
         workers = [
             PoseWorker(model.name, PoseInferencer(
-                model.pose, model.weights, device=device, runtime=args.runtime, flip_test=args.flip_test or None,
-                random_weights=args.random_weights), detector, limits) for model in models
+                model.pose, model.weights, device=args.device, runtime=args.runtime, flip_test=args.flip_test or None,
+                random_weights=args.random_weights, precision=args.precision), detector, limits) for model in models
         ]
         if not is_this_machine_only(args.host):
             print(f'rsn-mm serve: warning: whoever reaches {args.host} can use this server; there is no password and no '
                   'encryption.', file=sys.stderr)
-        print(f'{len(workers)} models on {device} at {url_of(listening)} (Ctrl-C ends it)', flush=True)
+        devices = ', '.join(sorted({worker.model.device for worker in workers}))
+        print(f'{len(workers)} models on {devices} at {url_of(listening)} (Ctrl-C ends it)', flush=True)
         try:
             make_server(make_app(workers, detector is not None, limits, [args.host, *args.allow_host])).run([listening])
         except KeyboardInterrupt:  # how a server is meant to end

@@ -1,8 +1,12 @@
 """Faster forms of a trained model, and other runtimes than PyTorch."""
+from .base import Joints, PoseRuntime
 from .export import export_onnx
 from .fuse import fuse
 from .metadata import PoseMetadata
+from .precision import PRECISIONS
 from .quantize import quantize
-from .runtimes import Joints, PoseRuntime, load_runtime
+from .runtimes import default_device, load_runtime
 
-__all__ = ['Joints', 'PoseMetadata', 'PoseRuntime', 'export_onnx', 'fuse', 'load_runtime', 'quantize']
+__all__ = [
+    'PRECISIONS', 'Joints', 'PoseMetadata', 'PoseRuntime', 'default_device', 'export_onnx', 'fuse', 'load_runtime', 'quantize'
+]

@@ -12,6 +12,7 @@ from torch import nn
 from ..files import whole_or_not
 from .graph import PoseGraph, check_model, flip_indices_of
 from .metadata import OUTPUTS, PoseMetadata, check_choice, require
+from .precision import DTYPES, select
 
 OPSET = 20
 
@@ -21,7 +22,8 @@ def export_onnx(model: nn.Module,
                 *,
                 outputs: str = 'joints',
                 flip_test: bool = False,
-                opset: int = OPSET) -> PoseMetadata:
+                opset: int = OPSET,
+                precision: str = 'float32') -> PoseMetadata:
     """Write a pose estimator as one ONNX file.
 
     The graph takes ``images`` (B, h, w, 3), uint8, BGR as OpenCV reads them, B free, and gives ``keypoints`` (B, K, 2) in
@@ -36,6 +38,8 @@ def export_onnx(model: nn.Module,
         flip_test (bool): Average in the heatmaps of the mirrored crop; takes twice the time. Needs
             ``model.dataset_meta``. Defaults to False.
         opset (int): ONNX opset, at least 18. Defaults to 20.
+        precision (str): 'float32' (or 'auto'), or 'float16' for GPUs: weights and network in half precision, half the size.
+            OpenVINO computes float32 files in bfloat16 where it is asked to. Defaults to 'float32'.
 
     Returns:
         PoseMetadata: What the file says about itself.
@@ -49,14 +53,15 @@ def export_onnx(model: nn.Module,
     require('onnxscript', 'Export to ONNX')
     check_model(model)
     check_choice('outputs', outputs, tuple(OUTPUTS))
+    precision = select(precision, ('float32', 'float16'), 'an export')
     if opset < 18:
         raise ValueError(f'opset={opset} is below 18, the least that the exporter of PyTorch writes.')
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f'The folder of path={str(path)!r} does not exist.')
     flip_indices = flip_indices_of(getattr(model, 'dataset_meta', None), model.head.out_channels) if flip_test else None
-    graph = PoseGraph(model, outputs, flip_indices).cpu()
-    metadata = PoseMetadata.from_model(model, graph.outputs, flip_test)
+    graph = PoseGraph(model, outputs, flip_indices, dtype=DTYPES[precision]).cpu()
+    metadata = PoseMetadata.from_model(model, graph.outputs, flip_test, precision)
     proto = _to_onnx(graph, metadata, opset)
     onnx.helper.set_model_props(proto, dict(metadata.to_properties()))
     onnx.checker.check_model(proto)

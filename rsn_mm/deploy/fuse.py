@@ -9,6 +9,7 @@ from mmcv.cnn import ConvModule
 from mmpose.models.pose_estimators.base import BasePoseEstimator
 from torch import Tensor, nn
 
+from ..compat.compile import HEAD_METHODS
 from ..models.blocks import ResidualStepsBlock
 from ..models.multi_stage import UpUnit, upsample
 from .fused_conv import REFUSAL, fused_conv_module
@@ -44,10 +45,18 @@ def fuse(model: nn.Module, pad_branches_to: Optional[int] = None) -> nn.Module:
         raise ValueError(f'pad_branches_to={pad_branches_to} must be at least 1, which adds no channels.')
     model = copy.deepcopy(model).requires_grad_(False)
     model.train(False)
+    _forget_compiled(model)
     model = _fused(model, pad_branches_to)
     if not isinstance(model, PredictionOnly):
         model.__class__ = _prediction_only(type(model))
     return model
+
+
+def _forget_compiled(model: nn.Module) -> None:
+    """Compiled methods of a head are attributes, which a copy shares: they would compute with the weights of the original."""
+    for module in model.modules():
+        for name in HEAD_METHODS:
+            vars(module).pop(name, None)
 
 
 class PredictionOnly(nn.Module):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..codecs import QuarterOffsetHeatmap
 from ..models import MultiStageHead
 from .fuse import fuse
+from .half import compute_in
 from .metadata import OUTPUTS, check_choice
 
 
@@ -22,6 +23,10 @@ class PoseGraph(nn.Module):
         flip_indices (Sequence[int], optional): For every joint its counterpart in the mirrored image. If given, heatmaps
             of the mirrored crop are averaged in, without a shift.
         fused (bool): Whether the network is the faster form of :func:`fuse`. Defaults to True.
+        pad_branches_to (int): See :func:`fuse`. 8 for a GPU; it depends on where the graph will run, not on where the model
+            is. Defaults to 1.
+        dtype (torch.dtype): What the network computes in. Normalisation, the last convolution and the decoder are float32.
+            Defaults to float32.
 
     Shape:
         - Input: images (B, h, w, 3) uint8, BGR.
@@ -37,7 +42,9 @@ class PoseGraph(nn.Module):
                  model: nn.Module,
                  outputs: str = 'joints',
                  flip_indices: Optional[Sequence[int]] = None,
-                 fused: bool = True) -> None:
+                 fused: bool = True,
+                 pad_branches_to: int = 1,
+                 dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         check_model(model)
         check_choice('outputs', outputs, tuple(OUTPUTS))
@@ -47,7 +54,8 @@ class PoseGraph(nn.Module):
             raise ValueError(f"outputs={outputs!r} wants the decoder in the graph, but {type(self.codec).__name__} decodes in "
                              "NumPy, joint by joint. Take outputs='heatmaps' and decode them with the codec's own decode(), "
                              'or train with rsn_mm.QuarterOffsetHeatmap.')
-        network = fuse(model) if fused else copy.deepcopy(model)
+        network = fuse(model, pad_branches_to) if fused else copy.deepcopy(model)
+        compute_in(network, dtype)
         self.backbone, self.head = network.backbone, network.head
         self._set_normalisation(model.data_preprocessor)
         self.flip_test = flip_indices is not None
@@ -77,10 +85,9 @@ class PoseGraph(nn.Module):
         return (straight + mirrored) * 0.5
 
     def _network(self, images: Tensor) -> Tensor:
-        x = images.permute(0, 3, 1, 2)
         if self.reverse_channels:
-            x = x.index_select(1, self.reversed_channels)
-        x = (x - self.mean) * self.inverse_std
+            images = images.index_select(3, self.reversed_channels)
+        x = (images.permute(0, 3, 1, 2) - self.mean) * self.inverse_std  # channels last in memory, as they came
         return self.head.forward_last(self.backbone(x)).float()
 
     def _set_normalisation(self, preprocessor: nn.Module) -> None:

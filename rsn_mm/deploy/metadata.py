@@ -29,7 +29,7 @@ class PoseMetadata:
     codec: name of the codec class whose joints these are.
     padding: factors by which a box's width and height grow before it is cropped; empty if the model has no config.
     flip_test: whether heatmaps of the mirrored crop are averaged in.
-    precision: 'float32' or 'int8'.
+    precision: 'float32', 'float16' or 'int8' of a file; of a model in PyTorch what it computes in.
     version: version of rsn_mm that wrote it.
     """
     input_size: Tuple[int, int]
@@ -47,7 +47,8 @@ class PoseMetadata:
     version: str = __version__
 
     @classmethod
-    def from_model(cls, model: nn.Module, outputs: Sequence[str], flip_test: bool) -> 'PoseMetadata':
+    def from_model(cls, model: nn.Module, outputs: Sequence[str], flip_test: bool,
+                   precision: str = 'float32') -> 'PoseMetadata':
         """Of a pose estimator with a decoder; names come from ``model.dataset_meta`` where ``init_model`` has put one."""
         dataset = getattr(model, 'dataset_meta', None) or {}
         names = [name for _, name in sorted(dataset.get('keypoint_id2name', {}).items())]
@@ -62,7 +63,8 @@ class PoseMetadata:
             dataset_name=dataset.get('dataset_name', ''),
             codec=type(model.head.decoder).__name__,
             padding=_padding(getattr(model, 'cfg', None)),
-            flip_test=flip_test)
+            flip_test=flip_test,
+            precision=precision)
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, str], source: str) -> 'PoseMetadata':

@@ -11,7 +11,7 @@ import pytest
 import rsn_mm
 from rsn_mm import compat
 from rsn_mm.apis import PoseInferencer
-from rsn_mm.cli.arguments import RUNTIMES
+from rsn_mm.cli.arguments import PRECISIONS, RUNTIMES
 from rsn_mm.cli.main import SUBCOMMANDS, build_parser, main
 
 
@@ -59,6 +59,10 @@ def test_export_and_predict_with_the_file(tiny, folder: Path, tmp_path: Path, ca
 @pytest.mark.parametrize('arguments, message', [
     (['export', 'a.pth', '--random-weights'], r'does not end in .onnx'),
     (['export', 'a.onnx', '--random-weights', '--int8-boxes', 'b.json'], 'is for --int8'),
+    (['export', 'a.onnx', '--random-weights', '--precision', 'int8'], 'needs pictures that show'),
+    (['export', 'a.onnx', '--random-weights', '--precision', 'float16', '--int8', 'b'], 'Leave one of them out'),
+    (['export', 'a.onnx', '--random-weights', '--precision', 'bfloat16'], "which has 'float32', 'float16'"),
+    (['benchmark', '--random-weights', '--precision', 'int8'], 'int8 is for files that hold it'),
     (['export', 'a.onnx'], 'weights is missing'),
     (['benchmark', '--pose', 'rsn19_coco'], 'Near names'),
 ])
@@ -79,5 +83,6 @@ def test_help_of_every_subcommand(capsys) -> None:
 def test_the_script_leads_here_and_runtimes_are_those_of_deploy(config_dir: Path) -> None:
     project = (config_dir.parent / 'pyproject.toml').read_text()
     assert '[project.scripts]\nrsn-mm = "rsn_mm.cli.main:main"\n' in project
+    from rsn_mm.deploy import PRECISIONS as known_precisions
     from rsn_mm.deploy.runtimes import RUNTIMES as known
-    assert RUNTIMES == known
+    assert RUNTIMES == known and PRECISIONS == known_precisions

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from rsn_mm import registry
+from rsn_mm.compat.compile import compile_network
 from rsn_mm.deploy import fuse, fused_conv
 from rsn_mm.deploy.fuse import PERSONS_ON_CPU
 from rsn_mm.deploy.fused_conv import FusedConv
@@ -202,3 +203,15 @@ def test_folding_is_exact_to_the_last_digits() -> None:
     conv = fuse(module.double())
     assert isinstance(conv[0], FusedConv)
     assert_same(module, conv, x, rtol=1e-13)
+
+
+def test_compiled_heads_are_not_shared(make_estimator: Callable[..., Any]) -> None:
+    """A compiled method belongs to the object: in a copy it would compute with the weights of the original."""
+    model = settled(make_estimator())
+    compile_network(model, dict(backend='eager'))
+    fused = fuse(model)
+    feats = [[torch.randn(1, 16, 8, 8), torch.randn(1, 16, 16, 16)]]
+    for parameter in fused.head.parameters():
+        parameter.zero_()
+    with torch.no_grad():
+        assert fused.head.forward_last(feats).abs().max() == 0 < model.head.forward_last(feats).abs().max()

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-import torch
 from torch import nn
 
 from rsn_mm.deploy import PoseRuntime, load_runtime
@@ -125,19 +124,9 @@ def test_arguments_that_do_not_fit(model: nn.Module, exported: Path, crops: np.n
         load_runtime(exported)
     with pytest.raises(ValueError, match="threads=2 is for 'onnxruntime' and 'openvino'"):
         load_runtime(model, threads=2)
-    with pytest.raises(ValueError, match="dtype=torch.bfloat16 is for runtime='torch'"):
-        load_runtime(exported, 'onnxruntime', dtype=torch.bfloat16)
     with pytest.raises(ValueError, match='max_batch=0 must be at least 1'):
         load_runtime(model, max_batch=0)
     with pytest.raises(ValueError, match='The model gives no heatmaps'):
         load_runtime(model).heatmaps(crops)
     with pytest.raises(ValueError, match='UDPHeatmap.*have joints'):
         load_runtime(make_model('UDPHeatmap', sigma=2), outputs='heatmaps')(crops)
-
-
-def test_autocast_changes_the_network_but_not_the_types(model: nn.Module, unfused: PoseRuntime, crops: np.ndarray) -> None:
-    half = load_runtime(model, outputs='both', dtype=torch.bfloat16)
-    maps, expected = half.heatmaps(crops), unfused.heatmaps(crops)
-    difference = np.abs(maps - expected).max() / np.abs(expected).max()
-    assert maps.dtype == half(crops).keypoints.dtype == np.float32
-    assert 1e-5 < difference < 0.1

@@ -9,6 +9,7 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from rsn_mm.compat.compile import compile_network
 from rsn_mm.deploy.fuse import PredictionOnly
 from rsn_mm.engine import FuseHook
 
@@ -82,6 +83,20 @@ def test_the_average_is_what_is_fused(make_test: Callable[..., Runner]) -> None:
     assert (tested(FuseHook()) - expected).abs().max() < 1e-3
 
 
+def test_half_precision(make_test: Callable[..., Runner], monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = joints(make_test(FuseHook()))
+    with pytest.raises(ValueError, match="precision='half' is not known"):
+        FuseHook('half')
+    monkeypatch.setattr('rsn_mm.deploy.precision.cpu_features', lambda: ('avx2', ))
+    with pytest.raises(ValueError, match="precision='bfloat16' is not to be had in PyTorch on cpu, which has 'float32'"):
+        make_test(FuseHook('bfloat16')).test()
+    monkeypatch.setattr('rsn_mm.deploy.precision.cpu_features', lambda: ('avx512_bf16', ))
+    models = Models()
+    found = joints(make_test(FuseHook('bfloat16'), models))
+    assert all(models.seen) and 0 < (found != expected).float().mean() < 1
+    assert found.dtype == expected.dtype
+
+
 def test_wrapped_and_compiled_models(make_test: Callable[..., Runner]) -> None:
     hook, models = FuseHook(), Models()
     runner = make_test(hook, models)
@@ -89,7 +104,14 @@ def test_wrapped_and_compiled_models(make_test: Callable[..., Runner]) -> None:
     joints(runner)
     assert not any(models.seen)
 
+    with pytest.raises(ValueError, match='Leave out compile=True, or the precision'):
+        FuseHook('float16').before_test_epoch(runner)
     del runner.model.test_step
+    compile_network(runner.model, dict(backend='eager'))  # as our adapter does with it
+    hook.before_test_epoch(runner)
+    assert not isinstance(runner.model, PredictionOnly)
+
+    runner = make_test(hook, models)
     wrapped = runner.model = MMDistributedDataParallel.__new__(MMDistributedDataParallel)
     torch.nn.Module.__init__(wrapped)
     wrapped.module = make_test().model

@@ -1,0 +1,42 @@
+"""A pose model in PyTorch."""
+from typing import Dict
+
+import numpy as np
+import torch
+from torch import nn
+
+from .base import PoseRuntime
+from .graph import PoseGraph, check_model, flip_indices_of
+from .metadata import PoseMetadata
+from .precision import DTYPES, select, torch_precisions
+
+# Channels of a branch on a GPU are a multiple of this, which tensor cores want.
+GPU_BRANCHES = 8
+
+
+class TorchRuntime(PoseRuntime):
+    """The model in PyTorch, on a CPU or a GPU.
+
+    Args:
+        model (nn.Module): The pose estimator. It is copied.
+        device (str): 'cpu', 'cuda', 'cuda:1'. Defaults to 'cpu'.
+        precision (str): See :func:`load_runtime`. Weights are cast once; the last heatmaps and the decoder are float32.
+        outputs, flip_test, max_batch, fused: See :func:`load_runtime`.
+    """
+
+    def __init__(self, model: nn.Module, device: str = 'cpu', precision: str = 'auto', outputs: str = 'joints',
+                 flip_test: bool = False, max_batch: int = 8, fused: bool = True) -> None:
+        check_model(model)
+        self.device = torch.device(device)
+        self.precision = select(precision, torch_precisions(self.device), f'PyTorch on {self.device}')
+        flip_indices = flip_indices_of(getattr(model, 'dataset_meta', None), model.head.out_channels) if flip_test else None
+        pad_branches_to = GPU_BRANCHES if self.device.type == 'cuda' else 1
+        self.graph = PoseGraph(model, outputs, flip_indices, fused, pad_branches_to, DTYPES[self.precision]).to(self.device)
+        super().__init__(PoseMetadata.from_model(model, self.graph.outputs, flip_test, self.precision), max_batch)
+
+    @torch.inference_mode()
+    def _run(self, images: np.ndarray) -> Dict[str, np.ndarray]:
+        outputs = dict(heatmaps=self.graph.heatmaps(torch.from_numpy(images).to(self.device, non_blocking=True)))
+        if 'keypoints' in self.metadata.outputs:
+            outputs['keypoints'], outputs['scores'] = self.graph.codec.decode_batch(outputs['heatmaps'])
+        return {name: outputs[name].cpu().numpy() for name in self.metadata.outputs}
