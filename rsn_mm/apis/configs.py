@@ -7,9 +7,9 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 import yaml
 from mmengine.config import Config
 
+from ..model_index import WEIGHTS
+
 OWN = 'rsn_mm'
-# Trained by this project: <config>.safetensors.
-WEIGHTS = Path(__file__).parents[1] / 'weights'
 
 
 class FoundModel(NamedTuple):
