@@ -77,7 +77,9 @@ class PhotoWindowSampler(DefaultSampler):
 
 
 def _photo_numbers(dataset: BaseDataset) -> np.ndarray:
-    """Number of each person's photo, (N,)."""
+    """Number of each person's photo, (N,). Our data sets know them."""
+    if getattr(dataset, 'photo_numbers', None) is not None:
+        return dataset.photo_numbers
     if not hasattr(dataset, 'get_data_info'):
         raise TypeError(f'PhotoWindowSampler cannot ask {type(dataset).__name__} for the photo of a person: it has no '
                         "get_data_info. Take sampler=dict(type='DefaultSampler', shuffle=True).")
