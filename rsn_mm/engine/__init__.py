@@ -1,4 +1,5 @@
 """What of ours runs in MMEngine's training loop."""
+from .badcase_hook import BadCaseAnalysisHook
 from .checkpoint_hook import CheckpointHook
 from .epoch_seed_hook import EpochSeedHook
 from .fuse_hook import FuseHook
@@ -9,6 +10,6 @@ from .runtime_info import RuntimeInfoHook
 from .sync_buffers_hook import SyncBuffersHook
 
 __all__ = [
-    'AmpOptimWrapper', 'CheckpointHook', 'EpochSeedHook', 'FuseHook', 'LossGuardHook', 'OptimWrapper', 'RuntimeInfoHook',
-    'SyncBuffersHook', 'TestLoop', 'ValLoop'
+    'AmpOptimWrapper', 'BadCaseAnalysisHook', 'CheckpointHook', 'EpochSeedHook', 'FuseHook', 'LossGuardHook', 'OptimWrapper',
+    'RuntimeInfoHook', 'SyncBuffersHook', 'TestLoop', 'ValLoop'
 ]

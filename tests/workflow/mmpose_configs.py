@@ -51,12 +51,11 @@ def main() -> int:
     # Making the text of a config pretty takes longer than the two iterations.
     mmengine_config.FormatCode = lambda text, **options: (text, True)
     records = []
-    for name in names(args.words):
-        for variant in (ENCODER, STAGES):
-            record = run_once(name, variant, data, args.out, args.amp, time.monotonic() < until)
-            records.append(record)
-            if record['new']:
-                print(f'{record["result"]:15} {variant:20} {name}  {record.get("reason", "")}', flush=True)
+    for name, variant in order(names(args.words)):
+        record = run_once(name, variant, data, args.out, args.amp, time.monotonic() < until)
+        records.append(record)
+        if record['new']:
+            print(f'{record["result"]:15} {variant:20} {name}  {record.get("reason", "")}', flush=True)
     records.sort(key=lambda record: record['name'])
     text = table(records)
     (args.out / 'table.md').write_text(text)
@@ -74,11 +73,16 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def names(words: Sequence[str]) -> List[str]:
-    """The first of each folder, then the second, and so on: a run that is ended has seen every kind."""
     found = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
-    found = [name for name in found if not words or any(word in name for word in words)]
+    return [name for name in found if not words or any(word in name for word in words)]
+
+
+def order(found: Sequence[str]) -> List[Tuple[str, str]]:
+    """Configs and variants. The first of each folder, then the second, and so on: what is ended has seen every kind."""
     folders = [str(Path(name).parent) for name in found]
-    return sorted(found, key=lambda name: (found.index(name) - folders.index(str(Path(name).parent)), name))
+    pairs = [(index - folders.index(folder), variant, name)
+             for index, (folder, name) in enumerate(zip(folders, found)) for variant in (ENCODER, STAGES)]
+    return [(name, variant) for _, variant, name in sorted(pairs, key=lambda pair: (pair[0], pair[1] == STAGES))]
 
 
 def run_once(name: str, variant: str, data: TinyData, out: Path, amp: bool = False, begin: bool = True) -> Dict[str, Any]:
