@@ -22,8 +22,8 @@ from rsn_mm.models.backbones import NUM_BLOCKS
 FOLDER = Path(__file__).parent.parent / 'configs'
 # MMPose's own model is its own business: test_accuracy.py trains it.
 NAMES = sorted(path.stem for path in FOLDER.glob('*.py') if not path.stem.startswith('mmpose_'))
-# The rows of the paper's tables: stages, depth, PRM, data set, (height, width).
-ROW = re.compile(r'(?:(\d)x)?rsn(18|50|101)(_prm|_udp)?_(coco|mpii)_(\d+)x(\d+)$')
+# The rows of the paper's tables: stages, depth, wide or as released, PRM, data set, (height, width).
+ROW = re.compile(r'(?:(\d)x)?rsn(18|50|101)(_wide)?(_prm|_udp)?_(coco|mpii)_(\d+)x(\d+)$')
 ROWS = [name for name in NAMES if ROW.match(name)]
 SPLITS = ('train', 'val', 'test')
 # What COCO-WholeBody adds to a person: joints of feet, face and hands, all labelled at one place.
@@ -184,10 +184,11 @@ class TestRowsOfThePaper:
 
     def test_are_what_their_names_say(self, name):
         cfg = load(name)
-        stages, depth, variant, data, height, width = ROW.match(name).groups()
+        stages, depth, wide, variant, data, height, width = ROW.match(name).groups()
         backbone, head = cfg.model.backbone, cfg.model.head
         assert (backbone.num_stages, backbone.depth) == (int(stages or 1), int(depth))
         assert head.num_stages == backbone.num_stages
+        assert backbone.get('expansion', 1) == (4 if wide else 1)
         assert head.get('prm') == ('features' if variant == '_prm' else None)
         assert head.out_channels == dict(coco=17, mpii=16)[data]
         assert tuple(head.decoder.input_size) == (int(width), int(height))

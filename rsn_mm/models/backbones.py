@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..registry import MODELS
-from .blocks import ResidualStepsBlock, default_branch_width, matched_branch_width
+from .blocks import ResidualStepsBlock, branch_width, matched_branch_width
 from .loading import refuse_foreign_weights
 from .multi_stage import BlockFactory, BodySpec, DownPath, MultiStageBody, Stem
 from .rival_blocks import DenseNetBlock, Res2NetBlock, ResNetBlock, RivalBlock
@@ -52,9 +52,13 @@ class RSN(_RSNBase):
             Defaults to 4.
         stem_channels (int): Channels after the stem; level l has ``stem_channels * 2**l * expansion``. Defaults to 64.
         unit_channels (int): Channels of the units, which are the output. Defaults to 256.
-        expansion (int): 1 as in the released RSN-18, 4 for bottleneck-like levels as in MSPN. Defaults to 1.
-        match_capacity (bool): Choose the branch width so that a block has as many weights as the default one with four
-            branches (paper Table 4), instead of ``in_channels * 26 // 64``. Defaults to False.
+        expansion (int): 1 as in the released RSN-18, 4 for bottleneck-like levels as in MSPN: the wide structure, which
+            costs what the paper prints for the deep models (docs/ablations.md). Defaults to 1.
+        match_capacity (bool): Choose the branch width so that a block has as many weights as one with four branches of
+            the width that ``branch_width_from`` gives (paper Table 4). Defaults to False.
+        branch_width_from (str, optional): A branch has 26 channels per 64 of the block's 'input', as in the authors' code
+            (with ``expansion=4`` that is their early, far dearer RSN-50), or of the 'bottleneck', the level's channels
+            over ``expansion``. For 'rsb' alone. Defaults to None: 'input' at expansion 1, 'bottleneck' above.
         grouped_entry (bool): See :class:`ResidualStepsBlock`. Defaults to False.
         with_cp (bool): Recompute blocks, units and connections between stages in the backward pass to save memory: a
             training step of 4x RSN-50 then peaks at a quarter. Defaults to False.
@@ -89,6 +93,7 @@ class RSN(_RSNBase):
                  unit_channels: int = 256,
                  expansion: int = 1,
                  match_capacity: bool = False,
+                 branch_width_from: Optional[str] = None,
                  grouped_entry: bool = False,
                  with_cp: bool = False,
                  norm_cfg: dict = dict(type='BN'),
@@ -103,7 +108,7 @@ class RSN(_RSNBase):
         self.num_stages = num_stages
         self.num_units = len(num_blocks)
         self.body = MultiStageBody(
-            _block_factory(block, expansion, num_branches, match_capacity, grouped_entry, with_cp, norm_cfg),
+            _block_factory(block, expansion, num_branches, match_capacity, branch_width_from, grouped_entry, with_cp, norm_cfg),
             BodySpec(num_stages, num_blocks, stem_channels, _level_channels(stem_channels, expansion, len(num_blocks)),
                      unit_channels, with_cp), norm_cfg)
 
@@ -121,8 +126,8 @@ class RSNEncoder(_RSNBase):
             them are not built. Defaults to ``(3, )``.
         frozen_stages (int): Freeze the stem (0) and levels up to this number (1 to 4). -1 freezes nothing. Defaults to -1.
         norm_eval (bool): Keep batch norms in eval mode while training. Defaults to False.
-        num_blocks, block, num_branches, stem_channels, expansion, match_capacity, grouped_entry, with_cp, norm_cfg,
-            init_cfg: See :class:`RSN`. With the defaults the levels have 64, 128, 256 and 512 channels: that is the
+        num_blocks, block, num_branches, stem_channels, expansion, match_capacity, branch_width_from, grouped_entry, with_cp,
+            norm_cfg, init_cfg: See :class:`RSN`. With the defaults the levels have 64, 128, 256 and 512 channels: that is the
             ``in_channels`` of the neck or head that follows.
 
     Shape:
@@ -145,6 +150,7 @@ class RSNEncoder(_RSNBase):
                  stem_channels: int = 64,
                  expansion: int = 1,
                  match_capacity: bool = False,
+                 branch_width_from: Optional[str] = None,
                  grouped_entry: bool = False,
                  with_cp: bool = False,
                  norm_cfg: dict = dict(type='BN'),
@@ -159,7 +165,7 @@ class RSNEncoder(_RSNBase):
         num_levels = max(out_indices) + 1
         self.stem = Stem(stem_channels, norm_cfg)
         self.down = DownPath(
-            _block_factory(block, expansion, num_branches, match_capacity, grouped_entry, with_cp, norm_cfg),
+            _block_factory(block, expansion, num_branches, match_capacity, branch_width_from, grouped_entry, with_cp, norm_cfg),
             num_blocks[:num_levels], stem_channels, _level_channels(stem_channels, expansion, num_levels))
         self._freeze()
 
@@ -182,15 +188,16 @@ class RSNEncoder(_RSNBase):
             module.requires_grad_(False)
 
 
-def _block_factory(block: str, expansion: int, num_branches: int, match_capacity: bool, grouped_entry: bool,
-                   with_cp: bool, norm_cfg: dict) -> BlockFactory:
+def _block_factory(block: str, expansion: int, num_branches: int, match_capacity: bool, branch_width_from: Optional[str],
+                   grouped_entry: bool, with_cp: bool, norm_cfg: dict) -> BlockFactory:
     _check_block(block, num_branches=(num_branches, 4), match_capacity=(match_capacity, False),
-                 grouped_entry=(grouped_entry, False))
+                 branch_width_from=(branch_width_from, None), grouped_entry=(grouped_entry, False))
     kind = partial(BLOCKS[block], with_cp=with_cp, norm_cfg=norm_cfg)
 
     def make_rsb(in_channels: int, out_channels: int, stride: int) -> nn.Module:
-        width = (matched_branch_width(in_channels, out_channels, num_branches)
-                 if match_capacity else default_branch_width(in_channels))
+        width = branch_width(in_channels, out_channels, expansion, branch_width_from)
+        if match_capacity:
+            width = matched_branch_width(in_channels, out_channels, num_branches, four=width)
         return kind(in_channels, out_channels, stride=stride, branch_width=width, num_branches=num_branches,
                     grouped_entry=grouped_entry)
 

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from .checkpointing import checkpoint
 
 NUM_BRANCHES_ALLOWED = range(2, 7)
+# What the width of a branch can be a share of: see :func:`branch_width`.
+BRANCH_WIDTH_FROM = ('input', 'bottleneck')
 
 
 class ResidualStepsBlock(nn.Module):
@@ -35,7 +37,8 @@ class ResidualStepsBlock(nn.Module):
         out_channels (int): Channels of the output.
         num_branches (int): Branches N, 2 to 6. The paper finds 4 best (Table 4). Defaults to 4.
         stride (int): Stride of the first conv1x1. Defaults to 1.
-        branch_width (int, optional): Channels w of one branch. Defaults to ``in_channels * 26 // 64``.
+        branch_width (int, optional): Channels w of one branch. Defaults to ``in_channels * 26 // 64``; a body of another
+            expansion than 1 gives what :func:`branch_width` says.
         grouped_entry (bool): The paper's text splits first and gives each split a conv1x1 of its own; the authors'
             released code, and so every public checkpoint, has one dense conv1x1. True follows the text, False the
             code. Defaults to False.
@@ -124,18 +127,38 @@ def default_branch_width(in_channels: int) -> int:
     return in_channels * 26 // 64
 
 
-def matched_branch_width(in_channels: int, out_channels: int, num_branches: int) -> int:
-    """Branch width w at which a block of N branches has as many weights as the default block of four (paper Table 4).
+def branch_width(in_channels: int, out_channels: int, expansion: int = 1, width_from: Optional[str] = None) -> int:
+    """Channels of one branch in a body whose levels have ``expansion`` times the channels of the released one.
+
+    ``'input'``: 26 per 64 channels of the block's input, as in the authors' code, at any expansion. ``'bottleneck'``: 26
+    per 64 channels of the bottleneck's width, ``out_channels // expansion``, as Res2Net counts its "26w". None: the
+    released rule, ``'input'``, at expansion 1, and ``'bottleneck'`` above.
+
+    Raises:
+        ValueError: if ``width_from`` is none of these.
+    """
+    if width_from is None:
+        width_from = 'input' if expansion == 1 else 'bottleneck'
+    if width_from not in BRANCH_WIDTH_FROM:
+        raise ValueError(f'branch_width_from={width_from!r} is not known: give one of {", ".join(BRANCH_WIDTH_FROM)}, or None '
+                         'for the released rule at expansion 1 and that of bottlenecks above.')
+    return default_branch_width(in_channels if width_from == 'input' else out_channels // expansion)
+
+
+def matched_branch_width(in_channels: int, out_channels: int, num_branches: int, four: Optional[int] = None) -> int:
+    """Branch width w at which a block of N branches has as many weights as the one of four (paper Table 4).
 
     Counted are the weights that depend on w: conv1x1 in (in_channels * N w), N (N + 1) / 2 conv3x3 (9 w^2 each), and
-    conv1x1 out (N w * out_channels).
+    conv1x1 out (N w * out_channels). ``four``: branch width of the block of four; by default the released code's.
     """
+    if four is None:
+        four = default_branch_width(in_channels)
 
     def weights(branches: int, width: int) -> int:
         return branches * width * (in_channels + out_channels) + branches * (branches + 1) // 2 * 9 * width**2
 
-    target = weights(4, default_branch_width(in_channels))
-    candidates: Iterable[int] = range(1, 4 * default_branch_width(in_channels) + 1)
+    target = weights(4, four)
+    candidates: Iterable[int] = range(1, 4 * four + 1)
     return min(candidates, key=lambda width: abs(weights(num_branches, width) - target))
 
 

@@ -10,7 +10,7 @@ import torch
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
-from .blocks import default_branch_width, shortcut
+from .blocks import branch_width, shortcut
 from .checkpointing import checkpoint
 
 
@@ -170,9 +170,9 @@ class DenseNetBlock(RivalBlock):
     num_layers = 4
 
     @staticmethod
-    def default_width(in_channels: int, out_channels: int, expansion: int = 4) -> int:
-        w = default_branch_width(in_channels)
-        # k (in + 5 out) + 90 k^2 = 4 w (in + out) + 90 w^2; expansion is in the channels already.
+    def default_width(in_channels: int, out_channels: int, expansion: int = 1) -> int:
+        w = branch_width(in_channels, out_channels, expansion)
+        # k (in + 5 out) + 90 k^2 = 4 w (in + out) + 90 w^2
         linear, kernels = in_channels + 5 * out_channels, 9 * 10
         target = 4 * w * (in_channels + out_channels) + kernels * w**2
         return round((math.sqrt(linear**2 + 4 * kernels * target) - linear) / (2 * kernels))

@@ -1,4 +1,5 @@
 """RSN and RSNEncoder: sizes, costs, norms, gradients, arguments and errors."""
+import hashlib
 import inspect
 from functools import cache
 from typing import Any, Callable, Dict, Optional, Tuple
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
-from rsn_mm.models import RSN, MultiStageHead, RSNEncoder
+from rsn_mm.models import RSN, MultiStageHead, ResidualStepsBlock, RSNEncoder
 
 SMALL = dict(num_blocks=[1, 2], stem_channels=8)
 
@@ -58,6 +59,62 @@ class TestCosts:
         """DESIGN section 4, "counted"."""
         assert whole_macs(depth, num_stages, size_hw) == pytest.approx(expected, abs=5e-4)
 
+    @pytest.mark.parametrize('kwargs, expected', [
+        (dict(depth=50), 6.960),
+        (dict(depth=101), 12.919),
+        (dict(depth=50, num_stages=2), 15.038),
+        (dict(depth=50, num_stages=4), 31.194),
+        (dict(depth=50, branch_width_from='input'), 48.5),  # the authors' exps/RSN50.coco at commit 263c8af
+    ])
+    def test_macs_of_the_wide_structure(self, kwargs, expected):
+        with torch.device('meta'), torch.no_grad():
+            net = nn.ModuleList([RSN(expansion=4, **kwargs).eval(), MultiStageHead(kwargs.get('num_stages', 1)).eval()])
+            macs = conv_macs(net, lambda net: net[1](net[0](torch.empty(1, 3, 256, 192)))) / 1e9
+        assert macs == pytest.approx(expected, abs=.05 if expected == 48.5 else 5e-4)
+
+    @pytest.mark.parametrize('kind', [RSN, RSNEncoder])
+    @pytest.mark.parametrize('width_from, widths', [(None, [26, 26, 52, 52, 104, 104, 208, 208]),
+                                                    ('input', [26, 104, 104, 208, 208, 416, 416, 832])])
+    def test_widths_of_wide_branches(self, kind, width_from, widths):
+        with torch.device('meta'):
+            net = kind(depth=18, expansion=4, branch_width_from=width_from)
+        assert [m.branches[0][0].conv.out_channels for m in net.modules() if isinstance(m, ResidualStepsBlock)] == widths
+
+    def test_capacity_of_a_wide_body_is_matched(self):
+        with torch.device('meta'):
+            four, *others = [[sum(p.numel() for p in m.parameters()) for m in RSN(
+                depth=18, expansion=4, num_branches=n, match_capacity=n != 4).modules() if isinstance(m, ResidualStepsBlock)]
+                for n in (4, 2, 3, 5, 6)]
+        assert max(abs(b / a - 1) for other in others for a, b in zip(four, other)) < .02
+
+    @pytest.mark.parametrize('kind, kwargs, tensors, digest', [
+        (RSN, dict(depth=18), 642, 'dca58948821098de'),
+        (RSN, dict(depth=50), 1218, 'fdc088b0fb014552'),
+        (RSN, dict(depth=50, num_stages=4), 5016, '5f7a571fba73a432'),
+        (RSN, dict(depth=18, num_branches=3, match_capacity=True), 450, '53c7fe21eadfa37c'),
+        (RSN, dict(depth=50, num_branches=5, match_capacity=True), 1698, 'a47dc487099517e8'),
+        (RSN, dict(depth=18, block='densenet'), 354, 'ab807c59ffb79ff4'),
+        (RSN, dict(depth=18, grouped_entry=True), 642, '600ea0d12615acc2'),
+        (RSNEncoder, dict(depth=50), 1176, '8d3ac790a300bd46'),
+    ])
+    def test_checkpoints_of_expansion_1_fit_for_good(self, kind, kwargs, tensors, digest):
+        """Names and shapes of all tensors, as they were before the wide structure was there."""
+        with torch.device('meta'):
+            state = kind(**kwargs).state_dict()
+        shapes = repr([(name, tuple(tensor.shape)) for name, tensor in state.items()])
+        assert (len(state), hashlib.sha256(shapes.encode()).hexdigest()[:16]) == (tensors, digest)
+
+    def test_results_of_expansion_1_stay(self):
+        """Sums of the four units' features, as computed before the wide structure was there."""
+        net = RSN(depth=18, stem_channels=16, unit_channels=16).eval()
+        torch.manual_seed(0)
+        with torch.no_grad():
+            for parameter in net.parameters():
+                parameter.copy_(torch.randn(parameter.shape) * .1)
+            torch.manual_seed(1)
+            sums = [unit.double().sum().item() for unit in net(torch.randn(1, 3, 64, 64))[0]]
+        assert sums == pytest.approx([2.6661, 5.6552, 64.6305, 105.9679], rel=1e-3)
+
     @pytest.mark.parametrize('size_hw, expected', [((256, 192), 1.81), ((384, 288), 4.08)])
     def test_prm_costs_what_table_5_and_6_say(self, size_hw, expected):
         """1.8 and 4.0 GFLOPs in the paper: one conv3x3 on 256 channels at 1/4 size, all else almost free."""
@@ -105,6 +162,7 @@ VARIANTS: Dict[str, dict] = {
        for n in (2, 3, 5, 6)},
     '6 branches, matched': dict(num_branches=6, match_capacity=True, stem_channels=16),
     'expansion 4': dict(expansion=4),
+    'expansion 4, branches of the input': dict(expansion=4, branch_width_from='input'),
     'grouped entry': dict(grouped_entry=True),
     'checkpointed': dict(with_cp=True, num_stages=2),
 }
@@ -188,6 +246,7 @@ class TestArguments:
         unit_channels=dict(unit_channels=16),
         expansion=dict(expansion=4),
         match_capacity=dict(num_branches=3, match_capacity=True),
+        branch_width_from=dict(branch_width_from='bottleneck'),
         grouped_entry=dict(grouped_entry=True),
         with_cp=dict(with_cp=True),
         norm_cfg=dict(norm_cfg=dict(type='GN', num_groups=1)),

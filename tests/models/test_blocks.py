@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from rsn_mm.models import ResidualStepsBlock
-from rsn_mm.models.blocks import default_branch_width, matched_branch_width
+from rsn_mm.models.blocks import branch_width, default_branch_width, matched_branch_width
 
 SIZE = 33  # wider than the largest receptive field, 23 of six branches
 # Paper Table 1: receptive fields that meet in y_(i,j), the output of step j of branch i.
@@ -174,6 +174,24 @@ class TestWidth:
         off = {w: abs(weights(num_branches, w) - target) for w in (width - 1, width, width + 1)}
         assert min(off, key=off.get) == width
         assert off[width] < .05 * target
+
+    @pytest.mark.parametrize('in_channels, out_channels, expansion, width_from, width', [
+        (64, 128, 1, None, 26), (128, 128, 1, None, 52),  # as released: of the input, in the first block of a level too
+        (64, 256, 4, None, 26), (256, 256, 4, None, 26), (256, 512, 4, None, 52), (2048, 2048, 4, None, 208),
+        (64, 256, 4, 'input', 26), (256, 256, 4, 'input', 104), (256, 512, 4, 'input', 104), (2048, 2048, 4, 'input', 832),
+        (64, 128, 1, 'bottleneck', 52), (64, 128, 2, None, 26),
+    ])
+    def test_rules(self, in_channels, out_channels, expansion, width_from, width):
+        assert branch_width(in_channels, out_channels, expansion, width_from) == width
+
+    def test_unknown_rule(self):
+        with pytest.raises(ValueError, match="branch_width_from='output' is not known: give one of input, bottleneck"):
+            branch_width(64, 64, 1, 'output')
+
+    @pytest.mark.parametrize('num_branches, width', [(2, 49), (4, 26)])
+    def test_matched_width_of_a_wide_block(self, num_branches, width):
+        """256 to 256 channels: four branches of 26 have 114,088 weights, two of 49 have 115,003, two of 48 111,360."""
+        assert matched_branch_width(256, 256, num_branches, four=26) == width
 
     def test_matched_width_of_four_branches_is_the_default(self):
         assert matched_branch_width(64, 64, 4) == 26

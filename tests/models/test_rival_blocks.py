@@ -171,10 +171,21 @@ class TestWidths:
         assert min(off, key=off.get) == width
         assert off[width] < .03 * target
 
-    @pytest.mark.parametrize('block', RIVALS)
-    def test_default_is_expansion_4(self, block):
+    @pytest.mark.parametrize('in_channels, out_channels', [(64, 256), (256, 256), (256, 512)])
+    def test_wide_densenet_comes_closest_to_wide_rsb(self, in_channels, out_channels):
+        rsb = RSN(num_blocks=[2, 1], expansion=4).body.stages[0].down.levels
+        block = next(b for level in rsb for b in level
+                     if (b.entry.conv.in_channels, b.exit.conv.out_channels) == (in_channels, out_channels))
+        width = DenseNetBlock.default_width(in_channels, out_channels, 4)
+        off = {w: abs(conv_weights(DenseNetBlock(in_channels, out_channels, width=w)) - conv_weights(block))
+               for w in (width - 1, width, width + 1)}
+        assert min(off, key=off.get) == width
+
+    @pytest.mark.parametrize('block, expansion', [('resnet', 4), ('res2net', 4), ('densenet', 1)])
+    def test_default_expansion(self, block, expansion):
+        """That of the paper's deep rows: those of MSPN and Res2Net, and RSN's as released."""
         kind = RIVALS[block]
-        assert str(kind(256, 256)) == str(kind(256, 256, width=kind.default_width(256, 256, 4)))
+        assert str(kind(256, 256)) == str(kind(256, 256, width=kind.default_width(256, 256, expansion)))
 
 
 # Stock MMPose's names of MSPN's layers, mapped by hand to ours.
