@@ -1,7 +1,8 @@
 """Work that runs beside the caller's, in order and never far ahead of it."""
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Callable, Deque, Generic, Iterable, Iterator, TypeVar
+from threading import Condition
+from typing import Any, Callable, Deque, Generic, Iterable, Iterator, Optional, TypeVar
 
 T = TypeVar('T')
 _END: Any = object()
@@ -81,3 +82,62 @@ class Deferred:
         self._executor.shutdown(wait=True)
         while self._waiting:
             self._waiting.popleft().result()
+
+
+class Newest(Generic[T]):
+    """Iterate over ``items`` in a thread of its own as fast as they come, and give only the newest to whoever takes one.
+
+    An exception of ``items`` comes out after the last item.
+
+    Args:
+        items (Iterable): What to iterate over; a generator is closed by :meth:`close`.
+    """
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self._items = iter(items)
+        self._changed = Condition()
+        self._newest: Any = None
+        self._is_new = False
+        self._stopped = False
+        self._error: Optional[BaseException] = None
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix='rsn_mm-prefetch')
+        self._executor.submit(self._follow)
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_new or self._stopped)
+            if self._is_new:
+                self._is_new = False
+                return self._newest
+            if self._error is not None:
+                error, self._error = self._error, None
+                raise error
+            raise StopIteration
+
+    def close(self) -> None:
+        """Stop the thread after the item that it waits for."""
+        with self._changed:
+            self._stopped = True
+        self._executor.shutdown(wait=True)
+        close = getattr(self._items, 'close', None)
+        if close is not None:
+            close()
+
+    def _follow(self) -> None:
+        error: Optional[BaseException] = None
+        try:
+            for item in self._items:
+                with self._changed:
+                    if self._stopped:
+                        return
+                    self._newest, self._is_new = item, True
+                    self._changed.notify_all()
+        except BaseException as raised:  # comes out in the thread that takes items
+            error = raised
+        finally:
+            with self._changed:
+                self._stopped, self._error = True, error
+                self._changed.notify_all()

@@ -4,10 +4,11 @@ from typing import Iterator, List, Optional
 
 import numpy as np
 
+from ..pictures import UnusableInput
 from .crops import CropRule, usable
 from .detectors import Detector, GivenBoxes, WholeImage, given_boxes
 from .results import Skipped
-from .sources import Inputs, UnusableInput, find_sources, read_frames
+from .sources import Inputs, find_sources, read_frames
 
 ENOUGH = 300
 
@@ -31,9 +32,9 @@ def people_crops(inputs: Inputs, rule: CropRule, boxes: Optional[GivenBoxes] = N
     frames = read_frames(sources, skipped)
 
     def crops() -> Iterator[np.ndarray]:
-        for number, frame in enumerate(frames):
+        for frame in frames:
             try:
-                found = detector(frame, number).boxes
+                found = detector(frame, frame.number).boxes
             except UnusableInput:
                 continue
             yield from rule.crop(frame.image, found[usable(found, frame.image.shape[1::-1])])

@@ -6,7 +6,8 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Protocol, Seq
 import numpy as np
 
 from ..json_files import read_json
-from .sources import Frame, UnusableInput
+from ..pictures import UnusableInput
+from .frames import Frame
 
 GivenBoxes = Union[str, Path, np.ndarray, Sequence[Any]]
 ImageId = Union[int, str]
@@ -79,7 +80,7 @@ class CocoBoxes:
         self._boxes = {key: boxes_from(rows, str(path)) for key, rows in grouped.items()}
 
     def __call__(self, frame: Frame, number: int) -> Boxes:
-        own_name = frame.fps is None and not frame.source.startswith('array ')
+        own_name = frame.time is None and not frame.source.startswith('array ')
         return self._boxes.get(_plain(Path(frame.source).stem) if own_name else str(number), boxes_from([], 'none'))
 
 

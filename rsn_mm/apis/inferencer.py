@@ -7,12 +7,14 @@ from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Uni
 import numpy as np
 
 from ..deploy import default_device
+from ..pictures import UnusableInput
 from .background import Deferred, Prefetch
 from .crops import usable
 from .detectors import Detector, GivenBoxes, MMDetDetector, WholeImage, given_boxes
+from .frames import Frame, Source
 from .pose_models import default_batch_size, load_pose_model
 from .results import PoseResult, Skipped
-from .sources import Frame, Inputs, Source, UnusableInput, find_sources, read_frames
+from .sources import Inputs, find_sources, read_frames
 from .stream import PoseStream
 from .writers import FolderWriter, check_folder
 
@@ -120,14 +122,14 @@ class PoseInferencer:
         open_writer = None
         if out is not None:
             check_folder(Path(out), [source.name for source in sources] if overlays else [])
-            open_writer = partial(FolderWriter, Path(out), self.model.meta, overlays, threshold)
+            open_writer = partial(FolderWriter, Path(out), self.model.meta, overlays, threshold, skipped)
         results = self._run(sources, detector, open_writer, skipped, keep_images)
-        return PoseStream(results, skipped, _total(sources) if progress else None, progress)
+        return PoseStream(results, skipped, _total(sources) if progress else None, progress, out)
 
     def _run(self, sources: Sequence[Source], detector: Detector, open_writer: Optional[Callable[[], FolderWriter]],
              skipped: List[Skipped], keep_images: bool) -> Iterator[PoseResult]:
-        # What waits in front of a camera's newest frame is late.
-        ahead = 1 if any(source.live for source in sources) else FRAMES_AHEAD
+        live = any(source.live for source in sources)
+        ahead = 1 if live else FRAMES_AHEAD  # what waits in front of a camera's newest frame is late
         with ExitStack() as stack:  # left in the opposite order: threads stop, then files are closed
             write = None
             if open_writer is not None:
@@ -135,8 +137,10 @@ class PoseInferencer:
                 stack.callback(writer.close)
                 write = Deferred(writer.write, ahead)
                 stack.callback(write.close)
-            frames = Prefetch(read_frames(sources, skipped), ahead)
-            stack.callback(frames.close)
+            frames: Iterator[Frame] = read_frames(sources, skipped)
+            if not live:
+                frames = Prefetch(frames, ahead)
+            stack.callback(frames.close)  # type: ignore[attr-defined]  # a Prefetch or a generator
             people = Prefetch(self._find_people(frames, detector, skipped), ahead)
             stack.callback(people.close)
             for group in self._groups(people):
@@ -144,11 +148,13 @@ class PoseInferencer:
                     if write is not None:
                         write(one.frame, result)
                     yield result
+            if open_writer is not None:
+                writer.complete = True
 
     def _find_people(self, frames: Iterator[Frame], detector: Detector, skipped: List[Skipped]) -> Iterator[_People]:
-        for number, frame in enumerate(frames):
+        for frame in frames:
             try:
-                boxes, scores = detector(frame, number)
+                boxes, scores = detector(frame, frame.number)
             except UnusableInput as error:
                 skipped.append(Skipped(frame.source, str(error)))
                 continue
@@ -180,6 +186,7 @@ class PoseInferencer:
                 keypoint_scores=scores,
                 scores=scores.mean(axis=1) * one.box_scores,
                 meta=self.model.meta,
+                time=one.frame.time or 0.,
                 skipped_boxes=one.skipped_boxes,
                 image=one.frame.image if keep_images else None)
 

@@ -12,8 +12,8 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 
+from ..pictures import read_picture
 from .drawing import score_threshold_of
-from .sources import read_picture
 
 SCORE_THRESHOLD = score_threshold_of('QuarterOffsetHeatmap')  # that of the demo's config
 

@@ -50,7 +50,7 @@ class PoseResult:
 
     Attributes:
         source (str): Path of the picture or video, ``camera 0``, or ``array 3`` for the fourth input.
-        frame_index (int): Number of the frame within its source, from 0.
+        frame_index (int): Number of the frame within its source, from 0; a live source counts those left out, too.
         image_size (tuple[int, int]): Width and height in px.
         boxes (np.ndarray): (N, 4) float32, left, top, right, bottom in image px.
         box_scores (np.ndarray): (N,) float32.
@@ -59,6 +59,7 @@ class PoseResult:
             1.5 for a perfect peak.
         scores (np.ndarray): (N,) float32, mean keypoint score x box score (paper section 4.1).
         meta (PoseMeta): Names, skeleton, colours.
+        time (float): Seconds since the first frame of its source; 0 for a picture.
         skipped_boxes (int): Boxes left out because they had no area, lay outside the picture, or were not finite.
         image (np.ndarray, optional): (H, W, 3) uint8 BGR, if asked for.
     """
@@ -71,6 +72,7 @@ class PoseResult:
     keypoint_scores: np.ndarray
     scores: np.ndarray
     meta: PoseMeta
+    time: float = 0.
     skipped_boxes: int = 0
     image: Optional[np.ndarray] = None
 

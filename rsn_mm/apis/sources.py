@@ -1,49 +1,53 @@
-"""Pictures and frames from whatever people have: files, folders, patterns, videos, cameras, arrays."""
+"""Pictures and frames from whatever people have: files, folders, patterns, URLs, videos, cameras, arrays."""
 import glob
 import os
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Iterator, List, Optional, Sequence, Union
+from urllib.parse import unquote, urlsplit
 
 import cv2
 import numpy as np
 
-from ..jpeg import is_cut_short
-from .headers import BrokenHeader, read_header
+from ..pictures import UnusableInput, as_bgr
+from ..pictures.decoding import open_with_pillow, read_file
+from ..pictures.frames import count_frames, decode_frames
+from ..pictures.headers import BrokenHeader, read_header
+from .frames import Frame, Source
+from .live import Camera, Stream
 from .results import Skipped
+from .urls import Url
+from .videos import VideoFile, is_video
 
 Input = Union[str, Path, int, np.ndarray]
 Inputs = Union[Input, Sequence[Input]]
 
-PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.jp2', '.pgm', '.ppm')
-VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv')
-# Containers estimate the number of their frames; one frame less is no sign of a cut.
-FRAME_COUNT_SLACK = 1
+# Files with these suffixes are expected to be read: content that is none of it is their fault, said when it is their turn.
+PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.jfif', '.png', '.apng', '.bmp', '.tif', '.tiff', '.webp', '.jp2', '.gif', '.avif',
+                    '.heic', '.heif', '.tga', '.ico', '.pbm', '.pgm', '.ppm', '.pnm')
+VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.flv', '.ts', '.mts', '.m2ts',
+                  '.3gp', '.ogv', '.mxf')
+# Bytes of a file that tell most pictures.
+HEAD = 4096
 
 
-class UnusableInput(ValueError):
-    """A picture or video cannot be used; the others can."""
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """A picture: where it comes from, its number there, and (H, W, 3) uint8 BGR. ``fps`` is None for a single picture."""
-    source: str
-    index: int
-    image: np.ndarray
-    fps: Optional[float] = None
-
-
-class Picture:
-    """A picture in a file."""
-    num_frames: Optional[int] = 1
+class PictureFile:
+    """A picture, an animation or pages in a file."""
     live = False
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
 
+    @property
+    def num_frames(self) -> Optional[int]:
+        try:
+            return count_frames(self.name)
+        except UnusableInput:
+            return 1
+
     def frames(self) -> Iterator[Frame]:
-        yield Frame(self.name, 0, read_picture(self.name))
+        for index, frame in enumerate(decode_frames(read_file(self.name))):
+            yield Frame(self.name, index, *frame)
 
 
 class Array:
@@ -59,182 +63,146 @@ class Array:
         yield Frame(self.name, 0, as_bgr(self._image))
 
 
-class Video:
-    """A video in a file, a stream with a URL, or a camera (its number)."""
-
-    def __init__(self, where: Union[str, int]) -> None:
-        self.live = isinstance(where, int) or '://' in where
-        self.name = f'camera {where}' if isinstance(where, int) else where
-        self._where = where
-
-    @property
-    def num_frames(self) -> Optional[int]:
-        if self.live:
-            return None
-        capture = cv2.VideoCapture(self._where)
-        count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        capture.release()
-        return count if count > 0 else None
-
-    def frames(self) -> Iterator[Frame]:
-        capture = cv2.VideoCapture(self._where)
-        try:
-            if not capture.isOpened():
-                raise UnusableInput('it cannot be opened as a video. Is it whole, and does this OpenCV know its codec?'
-                                    if not self.live else 'it cannot be opened')
-            fps = capture.get(cv2.CAP_PROP_FPS) or 30.
-            expected = 0 if self.live else int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-            index = 0
-            while True:
-                got, image = capture.read()
-                if not got:
-                    break
-                yield Frame(self.name, index, as_bgr(image), fps)
-                index += 1
-            if index == 0 or index < expected - FRAME_COUNT_SLACK:
-                raise UnusableInput(f'it ends after {index} of {expected} frames')
-        finally:
-            capture.release()
-
-
-Source = Union[Picture, Array, Video]
-
-
 def find_sources(inputs: Inputs, skipped: List[Skipped]) -> List[Source]:
-    """What ``inputs`` stand for, in order; files of a folder or pattern by name.
+    """What ``inputs`` stand for, in order; files of a folder or pattern by name, told by their content.
 
     Args:
         inputs: A path, folder, pattern, URL, camera number or array, or a list of these.
-        skipped (list[Skipped]): Inputs of a list that stand for nothing are added here.
+        skipped (list[Skipped]): Inputs of a list that stand for nothing are added here, and what is not read of a folder.
 
     Raises:
         FileNotFoundError, ValueError, TypeError: if nothing at all is left.
     """
     if not isinstance(inputs, (list, tuple)):
-        return _find(inputs, 0)
+        return _find(inputs, 0, skipped)
     if not inputs:
         raise ValueError('The list of inputs is empty. Give paths, folders, patterns, camera numbers or arrays.')
     sources: List[Source] = []
     problem: Optional[Exception] = None
     for number, one in enumerate(inputs):
         try:
-            sources += _find(one, number)
+            sources += _find(one, number, skipped)
         except (FileNotFoundError, ValueError, TypeError) as error:
             problem = error
-            skipped.append(Skipped(f'input {number}' if isinstance(one, np.ndarray) else str(one), str(error)))
-    if not sources and problem is not None:
+            name = f'input {number}' if isinstance(one, np.ndarray) else str(one)
+            sources.append(Missing(name, str(error)))
+    if problem is not None and all(isinstance(source, Missing) for source in sources):
         raise problem
     return sources
 
 
+class Missing:
+    """An input that stands for nothing; it keeps its number among the others."""
+    num_frames: Optional[int] = 1
+    live = False
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self._reason = reason
+
+    def frames(self) -> Iterator[Frame]:
+        raise UnusableInput(self._reason)
+
+
 def read_frames(sources: Sequence[Source], skipped: List[Skipped]) -> Iterator[Frame]:
-    """Frames of all sources; what cannot be used is added to ``skipped``."""
+    """Frames of all sources, numbered; what cannot be used is added to ``skipped``."""
+    first = 0
     for source in sources:
+        count = 0
         try:
-            yield from source.frames()
+            for frame in source.frames():
+                yield replace(frame, number=first + frame.index)
+                count = frame.index + 1
         except UnusableInput as error:
             skipped.append(Skipped(source.name, str(error)))
+            count = max(count, source.num_frames or 0)  # the boxes of later inputs stay theirs
+        first += count
 
 
-def read_picture(path: str) -> np.ndarray:
-    """Read a picture of any kind that OpenCV knows, turned as its EXIF data says.
-
-    Returns:
-        np.ndarray: (H, W, 3) uint8 BGR. Grey becomes three channels, transparency is dropped, 16 bits become 8.
-
-    Raises:
-        UnusableInput: if the file is missing, empty, cut short or no picture.
-    """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise UnusableInput(f'it cannot be read: {error.strerror or error}') from error
-    return decode_picture(data)
-
-
-def decode_picture(data: bytes) -> np.ndarray:
-    """Decode a picture of any kind that OpenCV knows, turned as its EXIF data says.
-
-    Args:
-        data (bytes): A whole file.
-
-    Returns:
-        np.ndarray: As :func:`read_picture`.
-
-    Raises:
-        UnusableInput: if it is empty, cut short or no picture.
-    """
-    if not data:
-        raise UnusableInput('the file is empty')
-    try:
-        read_header(data)  # OpenCV 5 makes room for what a header announces before it looks whether it is there
-    except BrokenHeader as error:
-        raise UnusableInput(str(error)) from error
-    if is_cut_short(data):
-        raise UnusableInput('the file is cut short')
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise UnusableInput(f'OpenCV cannot decode it: {error}') from error
-    if image is None:
-        raise UnusableInput('it is not a picture that OpenCV can decode')
-    return image
-
-
-def as_bgr(image: np.ndarray) -> np.ndarray:
-    """Any picture in memory as (H, W, 3) uint8 BGR.
-
-    Args:
-        image (np.ndarray): uint8 or uint16, (H, W), (H, W, 1), (H, W, 3) BGR or (H, W, 4) BGRA.
-
-    Raises:
-        UnusableInput: if it is anything else, or has no pixels.
-    """
-    if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)  # as OpenCV reads 16-bit files
-    if image.dtype != np.uint8:
-        raise UnusableInput(f'the array has dtype {image.dtype}. Give uint8 (0 to 255) or uint16')
-    if image.ndim == 3 and image.shape[2] == 1:
-        image = image[..., 0]
-    if image.ndim not in (2, 3) or image.ndim == 3 and image.shape[2] not in (3, 4) or 0 in image.shape:
-        raise UnusableInput(f'the array has shape {image.shape}. Give one picture: (H, W), (H, W, 3) in BGR or (H, W, 4)')
-    if image.ndim == 2:
-        return cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_GRAY2BGR)
-    return np.ascontiguousarray(image[..., :3])
-
-
-def _find(one: Inputs, number: int) -> List[Source]:
+def _find(one: Inputs, number: int, skipped: List[Skipped]) -> List[Source]:
     if isinstance(one, np.ndarray):
         return [Array(one, number)]
     if isinstance(one, (int, np.integer)) and not isinstance(one, bool):
-        return [Video(int(one))]
+        return [Camera(int(one))]
     if not isinstance(one, (str, os.PathLike)):
         raise TypeError(f'An input is a {type(one).__name__}. Give a path, folder, pattern, camera number or array '
                         '(H, W, 3) uint8 BGR, or a list of these.')
     text = os.fspath(one)
-    if '://' in text:
-        return [Video(text)]
-    path = Path(text).expanduser()
+    scheme = text.partition('://')[0].lower() if '://' in text else None
+    if scheme in ('http', 'https'):
+        return [Url(text)]
+    if scheme not in (None, 'file'):
+        return [Stream(text)]
+    path = Path(unquote(urlsplit(text).path) if scheme else text).expanduser()
     if path.is_file():
-        return [_file(path)]
+        return [_file(path) or PictureFile(path)]
     if path.is_dir():
-        found = [entry for entry in sorted(path.iterdir())
-                 if entry.suffix.lower() in PICTURE_SUFFIXES + VIDEO_SUFFIXES and entry.is_file()]
-        if not found:
-            raise ValueError(f'The folder {text!r} holds no picture and no video (looked for '
-                             f'{" ".join(PICTURE_SUFFIXES + VIDEO_SUFFIXES)}).')
-        return [_file(entry) for entry in found]
+        return _readable([entry for entry in sorted(path.iterdir()) if not entry.name.startswith('.')], f'The folder {text!r}',
+                         skipped)
     if glob.has_magic(text):
         matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True) if os.path.isfile(match))
         if not matches:
             raise FileNotFoundError(f'No file matches the pattern {text!r}.')
-        return [_file(match) for match in matches]
+        return _readable(matches, f'The pattern {text!r}', skipped)
     raise FileNotFoundError(f'{text!r} does not exist. Give a picture, a video, a folder, a pattern such as "*.jpg", or a '
                             'camera number.')
 
 
-def _file(path: Path) -> Source:
+def _readable(paths: Sequence[Path], where: str, skipped: List[Skipped]) -> List[Source]:
+    """Sources of the files that are pictures or videos; the others are added to ``skipped``."""
+    found: List[Source] = []
+    left: List[Skipped] = []
+    for path in paths:
+        source = _file(path) if path.is_file() else None
+        if source is not None:
+            found.append(source)
+        else:
+            left.append(Skipped(str(path), 'it is a folder: give it too, or a pattern such as "**/*.jpg"' if path.is_dir() else
+                                'it is neither a picture nor a video'))
+    if not found:
+        others = f', but {len(left)} others' if left else ''
+        raise ValueError(f'{where} holds no picture and no video{others}. They are told by their content.')
+    skipped += left
+    return found
+
+
+def _file(path: Path) -> Optional[Source]:
+    """What a file holds; None if that is neither a picture nor a video, nor called so."""
     suffix = path.suffix.lower()
-    if suffix in PICTURE_SUFFIXES or suffix not in VIDEO_SUFFIXES and cv2.haveImageReader(str(path)):
-        return Picture(path)
-    return Video(str(path))
+    if _is_picture(path):
+        return PictureFile(path)
+    if is_video(str(path)) or suffix in VIDEO_SUFFIXES:
+        return VideoFile(str(path))
+    return PictureFile(path) if suffix in PICTURE_SUFFIXES or _is_rare_picture(path) else None
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a file begins as pictures do."""
+    try:
+        with open(path, 'rb') as file:
+            head = file.read(HEAD)
+    except OSError:
+        return False
+    try:
+        if read_header(head) is not None:
+            return True
+    except BrokenHeader:
+        return True  # of a known format; what is broken is said when it is read, and the rest may come behind the head
+    return head[4:8] == b'ftyp' and head[8:11] in (b'avi', b'hei', b'mif') or (
+        not _is_ambiguous(head) and (cv2.haveImageReader(str(path)) or _is_rare_picture(path)))
+
+
+def _is_ambiguous(head: bytes) -> bool:
+    """Whether Pillow might take a video's first bytes for a TGA picture, which has no signature."""
+    return head[:3] == b'\0\0\x01' and head[3:4] >= b'\xb0'
+
+
+def _is_rare_picture(path: Path) -> bool:
+    try:
+        image = open_with_pillow(path)
+    except UnusableInput:
+        return False
+    if image is None:
+        return False
+    image.close()
+    return True

@@ -1,7 +1,8 @@
 """Results as they come, and what was left out."""
 import logging
+from pathlib import Path
 from types import TracebackType
-from typing import Iterator, List, Optional, Type
+from typing import Iterator, List, Optional, Type, Union
 
 from tqdm import tqdm
 
@@ -18,7 +19,8 @@ class PoseStream(Iterator[PoseResult]):
         num_frames, num_poses, num_skipped_boxes (int): What has come so far.
     """
 
-    def __init__(self, results: Iterator[PoseResult], skipped: List[Skipped], total: Optional[int], progress: bool) -> None:
+    def __init__(self, results: Iterator[PoseResult], skipped: List[Skipped], total: Optional[int], progress: bool,
+                 out: Union[str, Path, None] = None) -> None:
         self.skipped = skipped
         self.num_frames = 0
         self.num_poses = 0
@@ -26,11 +28,14 @@ class PoseStream(Iterator[PoseResult]):
         self._results = results
         self._bar = tqdm(total=total, unit=' frames', disable=not progress)
         self._closed = False
+        self._ended = False
+        self._out = out
 
     def __next__(self) -> PoseResult:
         try:
             result = next(self._results)
-        except BaseException:
+        except BaseException as error:
+            self._ended = isinstance(error, StopIteration) and not self._closed
             self.close()
             raise
         self.num_frames += 1
@@ -57,7 +62,19 @@ class PoseStream(Iterator[PoseResult]):
                  traceback: Optional[TracebackType]) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        try:
+            self.close()
+        except Exception as error:  # nobody is there to catch it
+            logger.error('Closing a stream of poses failed: %s', error)
+
     def _report(self) -> None:
+        if self._out is not None and not self._ended:
+            if self.num_frames:
+                logger.warning('%s holds a part: the stream of poses was left after %d frames. Iterate over all of it.',
+                               self._out, self.num_frames)
+            else:
+                logger.warning('Nothing is written to %s: the stream of poses was never read. Iterate over it.', self._out)
         for source, reason in self.skipped:
             logger.warning('Skipped %s: %s.', source, reason.rstrip('.'))
         if self.num_skipped_boxes:

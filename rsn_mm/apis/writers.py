@@ -1,26 +1,29 @@
 """Results on disk: pictures and videos with poses drawn in, and COCO-style JSON. A file is there whole or not at all."""
 import json
-import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Set, TextIO, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Set, TextIO
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
 
 from ..files import whole_or_not
 from .drawing import draw_poses
-from .results import PoseMeta, PoseResult
-from .sources import PICTURE_SUFFIXES, Frame
+from .frames import Frame
+from .results import PoseMeta, PoseResult, Skipped
+from .video_writer import CannotEncode, VideoWriter
 
 PREDICTIONS = 'predictions.json'
-CODEC = 'mp4v'
+# Frames a second of a live source, before it is known: bits of its overlay follow from it.
+LIVE_RATE = 30.
 
 
 def coco_image(result: PoseResult, image_id: int) -> Dict[str, Any]:
     """The entry of a result's picture in COCO's ``images``."""
     width, height = result.image_size
-    return dict(id=image_id, file_name=result.source, frame_index=result.frame_index, width=width, height=height)
+    return dict(id=image_id, file_name=result.source, frame_index=result.frame_index, time=round(result.time, 6),
+                width=width, height=height)
 
 
 def coco_category(meta: PoseMeta) -> Dict[str, Any]:
@@ -28,9 +31,15 @@ def coco_category(meta: PoseMeta) -> Dict[str, Any]:
     return dict(id=1, name='person', keypoints=list(meta.keypoint_names), skeleton=[[a + 1, b + 1] for a, b in meta.skeleton])
 
 
+def coco_info(complete: bool, skipped: Sequence[Skipped]) -> Dict[str, Any]:
+    """Whether a file holds all frames of its sources, and what is not in it."""
+    return dict(complete=complete, skipped=[one._asdict() for one in skipped])
+
+
 class JsonWriter:
-    """All poses in one COCO-style file: ``images`` (``id`` from 1, ``file_name``, ``frame_index``, ``width``,
-    ``height``), ``annotations`` (see :meth:`PoseResult.to_coco`, each with an ``id``) and ``categories``.
+    """All poses in one COCO-style file: ``images`` (``id`` from 1, ``file_name``, ``frame_index``, ``time`` in s, ``width``,
+    ``height``), ``annotations`` (see :meth:`PoseResult.to_coco`, each with an ``id``), ``categories``, and ``info``: whether
+    the file is ``complete`` or ended early, and what was ``skipped`` (``source``, ``reason``).
 
     Poses go to the disk as they come, so that memory stays flat; the file gets its name when it is closed.
 
@@ -56,44 +65,11 @@ class JsonWriter:
             self._num_poses += 1
             self._file.write((',\n' if self._num_poses > 1 else '\n') + json.dumps(dict(id=self._num_poses, **pose)))
 
-    def close(self) -> None:
+    def close(self, complete: bool, skipped: Sequence[Skipped]) -> None:
         """Make the file whole with what has been written so far."""
         with self._stack:
             self._file.write('\n],\n"images": [\n' + ',\n'.join(self._images) + '\n],\n"categories": '
-                             + json.dumps([coco_category(self._meta)]) + '}\n')
-
-
-class VideoWriter:
-    """An MP4 file; it gets its name when it is closed.
-
-    Args:
-        path (Path): File to write, in a folder that exists, with the suffix ``.mp4``.
-        fps (float): Frames a second.
-        size (tuple[int, int]): Width and height in px.
-
-    Raises:
-        OSError: if OpenCV cannot write such a video.
-    """
-
-    def __init__(self, path: Path, fps: float, size: Tuple[int, int]) -> None:
-        self.path = path
-        self._size = size
-        # OpenCV tells the container from the suffix.
-        self._unfinished = path.with_name(f'.{path.stem}.{os.getpid()}.part{path.suffix}')
-        self._writer = cv2.VideoWriter(str(self._unfinished), cv2.VideoWriter.fourcc(*CODEC), fps, size)
-        if not self._writer.isOpened():
-            raise OSError(f'{str(path)!r} cannot be written: OpenCV opens no MP4 file of {size[0]}x{size[1]} at {fps:g} '
-                          'frames a second there. Give a folder that can be written to, or leave overlays out.')
-
-    def write(self, image: np.ndarray) -> None:
-        """A frame of another size than the first is brought to that."""
-        if image.shape[1::-1] != self._size:
-            image = cv2.resize(image, self._size)
-        self._writer.write(image)
-
-    def close(self) -> None:
-        self._writer.release()
-        os.replace(self._unfinished, self.path)
+                             + json.dumps([coco_category(self._meta)]) + ',\n"info": ' + json.dumps(coco_info(complete, skipped)) + '}\n')
 
 
 class FolderWriter:
@@ -104,13 +80,19 @@ class FolderWriter:
         meta (PoseMeta): Names and skeleton.
         overlays (bool): Write pictures and videos, too.
         score_threshold (float): Keypoints below are not drawn.
+        skipped (list[Skipped]): Overlays that cannot be written are added here.
+
+    Attributes:
+        complete (bool): Whether all frames have come; to be set before :meth:`close`.
     """
 
-    def __init__(self, out: Path, meta: PoseMeta, overlays: bool, score_threshold: float) -> None:
+    def __init__(self, out: Path, meta: PoseMeta, overlays: bool, score_threshold: float, skipped: List[Skipped]) -> None:
         out.mkdir(parents=True, exist_ok=True)
         self.out = out
+        self.complete = False
         self._overlays = overlays
         self._score_threshold = score_threshold
+        self._skipped = skipped
         self._taken: Set[str] = {PREDICTIONS}
         self._video: Optional[VideoWriter] = None
         self._video_source: Optional[str] = None
@@ -121,39 +103,57 @@ class FolderWriter:
         if not self._overlays:
             return
         drawn = draw_poses(frame.image, result, self._score_threshold)
-        if frame.fps is None:
-            _write_picture(self._free_path(frame.source, '.png'), drawn)
+        if frame.time is None:
+            self._write_picture(frame.source, drawn)
             return
-        if frame.index == 0 or self._video is None or self._video_source != frame.source:
+        if frame.index == 0 or self._video_source != frame.source:
             self._close_video()
-            self._video = VideoWriter(self._free_path(frame.source, '.mp4'), frame.fps, result.image_size)
-            self._video_source = frame.source
-        self._video.write(drawn)
+            self._open_video(frame, result)
+        if self._video is not None:
+            self._video.write(drawn, frame)
 
     def close(self) -> None:
         """Make all files whole with what has been written so far."""
         try:
             self._close_video()
         finally:
-            self._json.close()
+            self._json.close(self.complete, self._skipped)
+
+    def _open_video(self, frame: Frame, result: PoseResult) -> None:
+        self._video_source = frame.source
+        rate = min(max(1 / frame.duration if frame.duration else LIVE_RATE, 1.), 1000.)
+        try:
+            self._video = VideoWriter(self._free_path(frame.source, '.mp4'), result.image_size, rate)
+        except CannotEncode as error:
+            self._skipped.append(Skipped(frame.source, f'its overlay cannot be written: {error}'))
 
     def _close_video(self) -> None:
+        self._video_source = None
         if self._video is not None:
             video, self._video = self._video, None
             video.close()
 
+    def _write_picture(self, source: str, image: np.ndarray) -> None:
+        """In the format of the source, or as PNG where OpenCV does not write that."""
+        name = _file_name(source)
+        for suffix in dict.fromkeys((Path(name).suffix.lower(), '.png')):
+            data = _encode(suffix, image)
+            if data is not None:
+                kept = Path(name).suffix.lower() == suffix
+                _write_picture(self._free_path(source, Path(name).suffix if kept else suffix), data)
+                return
+        self._skipped.append(Skipped(source, 'its overlay cannot be written: OpenCV writes no PNG of '
+                                     f'{image.shape[1]}x{image.shape[0]} px'))
+
     def _free_path(self, source: str, suffix: str) -> Path:
         """A name of its own for each source, also where sources of two folders are called the same."""
-        name = Path(source.replace('://', '_').replace(' ', '_')).name
-        if suffix == '.mp4':
-            name = f'{Path(name).stem}.mp4'
-        elif Path(name).suffix.lower() not in PICTURE_SUFFIXES:
-            name += suffix
-        stem, suffix, copies = Path(name).stem, Path(name).suffix, 1
-        while name in self._taken:
+        own = Path(_file_name(source))
+        stem = own.stem if own.suffix else own.name
+        name, copies = stem + suffix, 1
+        while name.lower() in self._taken:  # some file systems know no capitals
             copies += 1
             name = f'{stem}_{copies}{suffix}'
-        self._taken.add(name)
+        self._taken.add(name.lower())
         return self.out / name
 
 
@@ -171,9 +171,25 @@ def check_folder(out: Path, inputs: Sequence[str]) -> None:
                              'replace. Give another folder, or leave overlays out.')
 
 
-def _write_picture(path: Path, image: np.ndarray) -> None:
-    written, data = cv2.imencode(path.suffix, image)
-    if not written:
-        raise OSError(f'{str(path)!r} cannot be written: OpenCV has no encoder for {path.suffix!r}.')
+def _file_name(source: str) -> str:
+    """The last part of a path or of a URL, without its query."""
+    if '://' in source:
+        address = urlsplit(source)
+        source = address.path if Path(address.path).name else address.netloc.replace(':', '_')
+    return Path(source.replace(' ', '_') if source.startswith(('array ', 'camera ')) else source).name
+
+
+def _encode(suffix: str, image: np.ndarray) -> Optional[bytes]:
+    """A picture's file; None if OpenCV writes no such format, or not of this size."""
+    if not suffix:
+        return None
+    try:
+        written, data = cv2.imencode(suffix, image)
+    except cv2.error:
+        return None
+    return data.tobytes() if written else None
+
+
+def _write_picture(path: Path, data: bytes) -> None:
     with whole_or_not(path) as unfinished:
-        unfinished.write_bytes(data.tobytes())
+        unfinished.write_bytes(data)

@@ -3,11 +3,9 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Hashable, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
-import cv2
-import numpy as np
 from tqdm import tqdm
 
-from ..jpeg import is_file_cut_short
+from ..pictures import CutShort, NoPicture, UnusableInput, read_picture
 from .faults import Fault
 
 # Photos whose results a thread may be ahead of the one that is waited for.
@@ -31,14 +29,13 @@ def _kind_and_detail(photo: Photo) -> Tuple[str, str]:
     if not os.path.isfile(photo.path):
         return 'photo missing', 'there is no such file'
     try:
-        content = np.fromfile(photo.path, np.uint8)
-        if is_file_cut_short(photo.path):
-            return 'photo cut short', f'{len(content)} bytes'
-        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
-    except (OSError, cv2.error, MemoryError) as error:
+        image = read_picture(photo.path)
+    except CutShort:
+        return 'photo cut short', f'{os.path.getsize(photo.path)} bytes'
+    except NoPicture:
+        return 'photo unreadable', f'{os.path.getsize(photo.path)} bytes'
+    except (UnusableInput, MemoryError) as error:
         return 'photo unreadable', str(error)
-    if image is None:
-        return 'photo unreadable', f'{len(content)} bytes'
     height, width = image.shape[:2]
     if photo.size_wh not in (None, (width, height)):
         return 'photo size', f'{width}x{height} px instead of {photo.size_wh[0]}x{photo.size_wh[1]}'

@@ -71,7 +71,7 @@ class _Endpoints:
             data = await self._picture(request)
             loop = asyncio.get_running_loop()
             result = await loop.run_in_executor(worker.executor, worker.run, Job(data, boxes, detect))
-        return JSONResponse(dict(to_coco(result), skipped_boxes=result.skipped_boxes))
+        return JSONResponse(dict(to_coco(result, data), skipped_boxes=result.skipped_boxes))
 
     def _worker(self, name: Optional[str]) -> PoseWorker:
         if name is None:

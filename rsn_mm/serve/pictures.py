@@ -1,8 +1,8 @@
 """Pictures from strangers: known formats, bounded size, decoded as ``rsn-mm predict`` decodes files."""
 import numpy as np
 
-from ..apis.headers import FORMATS, BrokenHeader, read_header
-from ..apis.sources import UnusableInput, decode_picture
+from ..pictures import UnusableInput, decode_picture
+from ..pictures.headers import FORMATS, BrokenHeader, read_header
 from .limits import MEGAPIXEL, Limits, Refused
 
 

@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 
 from ..apis.detectors import Detector
+from ..apis.frames import Frame
 from ..apis.inferencer import PoseInferencer
-from ..apis.results import PoseResult
-from ..apis.sources import Frame
-from ..apis.writers import coco_category, coco_image
+from ..apis.results import PoseResult, Skipped
+from ..apis.writers import coco_category, coco_image, coco_info
+from ..pictures.frames import count_frames
 from .limits import Limits, Refused
 from .pictures import decode_upload
 
@@ -101,7 +102,13 @@ class PoseWorker:
                     score_threshold=self.model.score_threshold)
 
 
-def to_coco(result: PoseResult) -> Dict[str, Any]:
-    """A result as the content of the ``predictions.json`` that ``rsn-mm predict`` writes for one picture."""
+def to_coco(result: PoseResult, data: bytes) -> Dict[str, Any]:
+    """A result as the content of the ``predictions.json`` that ``rsn-mm predict`` writes for the picture ``data``.
+
+    Of an animation the first frame alone is looked at, and ``info`` says so.
+    """
+    left_out = count_frames(data) - 1
+    skipped = [Skipped(UPLOAD, f'{left_out} further frames were not looked at')] if left_out else []
     poses: List[Dict[str, Any]] = [dict(id=number, **pose) for number, pose in enumerate(result.to_coco(1), 1)]
-    return dict(annotations=poses, images=[coco_image(result, 1)], categories=[coco_category(result.meta)])
+    return dict(annotations=poses, images=[coco_image(result, 1)], categories=[coco_category(result.meta)],
+                info=coco_info(not left_out, skipped))

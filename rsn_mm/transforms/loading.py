@@ -1,14 +1,14 @@
-"""MMPose's ``LoadImage`` with a memory of decoded photos, and errors that say what to do."""
+"""MMPose's ``LoadImage`` with the package's one way of decoding, a memory of decoded photos, and errors that say what to do."""
 import os
 from typing import Any, Optional, Tuple
 
+import numpy as np
+from mmengine import fileio
 from mmpose.datasets.transforms import LoadImage as MMPoseLoadImage
 
-from ..jpeg import is_file_cut_short
+from ..pictures import NoPicture, UnusableInput, decode_picture
 from ..registry import TRANSFORMS
 from .image_cache import ImageCache
-
-CUT_SHORT = 'the JPEG file is cut short'
 
 
 class UnreadableImageError(OSError):
@@ -23,11 +23,12 @@ class LoadImage(MMPoseLoadImage):
         cache_mb (float): MiB of decoded photos that each process keeps, 0 for none (default). A photo of COCO takes 0.9 MiB.
             Kept images are shared and therefore read-only. A file that has changed is read anew; files behind a storage
             backend are never kept.
-        **kwargs: Arguments of MMPose's ``LoadImage``.
+        **kwargs: Arguments of MMPose's ``LoadImage``. With another ``color_type`` or ``imdecode_backend`` than its own, MMCV
+            decodes.
 
     Raises:
         ValueError: if ``cache_mb`` is negative.
-        UnreadableImageError: if the file is missing, empty, no image, or a JPEG that is cut short, naming the file.
+        UnreadableImageError: if the file is missing, empty, no image, or cut short, naming the file.
     """
 
     def __init__(self, cache_mb: float = 0, **kwargs: Any) -> None:
@@ -62,9 +63,18 @@ class LoadImage(MMPoseLoadImage):
         return loaded
 
     def _load_whole(self, results: dict) -> Optional[dict]:
-        if 'img' not in results and os.path.isfile(results['img_path']) and is_file_cut_short(results['img_path']):
-            raise ValueError(CUT_SHORT)  # which OpenCV before 5 would fill up with grey
-        return super().transform(results)
+        if 'img' in results or self.color_type != 'color' or self.imdecode_backend not in (None, 'cv2'):
+            return super().transform(results)
+        path = results['img_path']
+        try:
+            image = decode_picture(fileio.get(path, backend_args=self.backend_args))
+        except (UnusableInput, OSError):
+            if self.ignore_empty:
+                return None
+            raise
+        results['img'] = image.astype(np.float32) if self.to_float32 else image
+        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        return results
 
     def __repr__(self) -> str:
         return f'{super().__repr__()[:-1]}, cache_mb={self.cache_mb})'
@@ -86,6 +96,6 @@ def _reason(path: str, error: Exception) -> str:
         return 'there is no such file'
     if os.path.getsize(path) == 0:
         return 'the file is empty'
-    if str(error) == CUT_SHORT:
-        return CUT_SHORT
-    return 'the file is not an image that OpenCV can decode'
+    if isinstance(error, UnusableInput) and not isinstance(error, NoPicture):
+        return str(error)
+    return 'the file is not an image that OpenCV or Pillow can decode'

@@ -10,7 +10,7 @@ from mmengine.registry import DefaultScope
 
 from rsn_mm.apis import PoseInferencer
 from rsn_mm.apis.detectors import MMDetDetector, boxes_from, given_boxes, person_class
-from rsn_mm.apis.sources import Frame
+from rsn_mm.apis.frames import Frame
 
 EMPTY = np.zeros((4, 4, 3), np.uint8)
 

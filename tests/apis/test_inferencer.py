@@ -10,7 +10,7 @@ import pytest
 from mmpose.apis import inference_topdown, init_model
 
 from rsn_mm.apis import PoseInferencer, PoseResult
-from rsn_mm.apis.sources import Frame
+from rsn_mm.apis.frames import Frame
 
 BOXES = np.array([[10, 5, 80, 110], [60.5, 20.25, 120, 100], [-30, 40, 50, 200]], np.float32)
 
@@ -88,11 +88,11 @@ def test_video_frames_come_in_order(inferencer: PoseInferencer, video: Path) -> 
 def test_results_of_the_others_are_kept(inferencer: PoseInferencer, folder: Path, caplog) -> None:
     (folder / '1.png').write_bytes((folder / '1.png').read_bytes()[:-100])
     (folder / '3.png').write_text('no picture')
-    (folder / 'notes.txt').write_text('not looked at')
+    (folder / 'notes.txt').write_text('no picture either')
     stream = inferencer(folder)
     assert [Path(result.source).name for result in stream] == ['0.png', '2.png', '4.png']
     assert [(Path(source).name, reason.split()[-1]) for source, reason in stream.skipped] == [
-        ('1.png', 'short'), ('3.png', 'decode')]
+        ('notes.txt', 'video'), ('1.png', 'short'), ('3.png', 'decode')]
     assert 'Skipped' in caplog.text and '1.png' in caplog.text
 
 

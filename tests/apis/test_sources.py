@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from rsn_mm.apis.results import Skipped
-from rsn_mm.apis.sources import UnusableInput, as_bgr, find_sources, read_frames, read_picture
-from rsn_mm.jpeg import is_cut_short
+from rsn_mm.apis.sources import find_sources, read_frames
+from rsn_mm.pictures import UnusableInput, as_bgr, read_picture
+from rsn_mm.pictures.jpeg import is_cut_short
 
 
 def names(inputs) -> List[str]:
@@ -32,7 +33,7 @@ def test_a_picture_without_a_known_suffix_is_told_by_its_content(folder: Path, v
     (folder / '0.png').rename(folder / 'photo')
     video.rename(folder / 'film')
     assert [type(source).__name__ for source in find_sources([folder / 'photo', folder / 'film'], [])] == [
-        'Picture', 'Video']
+        'PictureFile', 'VideoFile']
 
 
 @pytest.mark.parametrize('inputs, error, message', [
@@ -99,7 +100,7 @@ def test_pictures_are_turned_as_their_camera_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize('suffix', ['.jpg', '.png'])
 @pytest.mark.parametrize('missing', [1, 2, 100])
 def test_pictures_that_are_cut_short_are_refused(tmp_path: Path, suffix: str, missing: int) -> None:
-    missing += 4 * (suffix == '.png')  # the last bytes of a PNG are a checksum
+    missing += 40 * (suffix == '.png')  # the last bytes of a PNG are a chunk without pixels and a checksum
     whole = cv2.imencode(suffix, np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))[1].tobytes()
     assert not is_cut_short(whole) and not is_cut_short(whole + b'what some cameras add')
     (tmp_path / f'a{suffix}').write_bytes(whole[:-missing])
@@ -129,7 +130,7 @@ def test_video_knows_its_length_and_rate(video: Path) -> None:
     source, = find_sources(video, [])
     frames = list(source.frames())
     assert source.num_frames == len(frames) == 10
-    assert frames[3].index == 3 and frames[3].fps == 10. and frames[3].image.shape == (72, 96, 3)
+    assert frames[3].index == 3 and frames[3].time == pytest.approx(0.3) and frames[3].image.shape == (72, 96, 3)
 
 
 def test_a_video_that_ends_early_keeps_its_frames(video: Path) -> None:

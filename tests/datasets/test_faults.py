@@ -174,7 +174,7 @@ class TestPhotos:
                   for i, name in enumerate([*files, 'none.jpg'])] + [Photo(str(tmp_path / 'large.jpg'), 99, None)]
         faults = list(find_photo_faults(photos, workers=3, progress=False))
         assert [(fault.image_id, fault.kind) for fault in faults] == [
-            (3, 'photo cut short'), (4, 'photo unreadable'), (5, 'photo unreadable'), (6, 'photo unreadable'),
+            (3, 'photo cut short'), (4, 'photo cut short'), (5, 'photo unreadable'), (6, 'photo unreadable'),
             (7, 'photo size'), (8, 'photo missing')]
         assert faults[0].file_name == str(tmp_path / 'short.jpg') and '30x40 px instead of 31x40' in faults[4].detail
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rsn_mm.apis import sources
-from rsn_mm.apis.sources import read_picture
+from rsn_mm.pictures import decoding, read_picture
 from rsn_mm.serve.limits import Limits, Refused
 from rsn_mm.serve.pictures import decode_upload
 
@@ -44,7 +43,7 @@ def test_truncated_pictures_are_refused(suffix: str, share: float, encoded: Dict
     (b'\xff\xd8\xff\xc0\0\x11\x08\0\x10\0\x10' + 33 * b'\xff\xda', {}, 400, 'scans'),
 ])
 def test_what_never_reaches_the_decoder(data: bytes, limits: dict, status: int, message: str, monkeypatch) -> None:
-    monkeypatch.setattr(sources.cv2, 'imdecode', None)
+    monkeypatch.setattr(decoding.cv2, 'imdecode', None)
     with pytest.raises(Refused, match=message) as refused:
         decode_upload(data, Limits(**limits))
     assert refused.value.status == status
@@ -57,7 +56,7 @@ def test_pixels_are_those_that_predict_reads(encoded: Dict[str, bytes], tmp_path
 
 
 def test_a_truncated_jpeg_is_refused_where_opencv_would_fill_it_with_grey(encoded: Dict[str, bytes], monkeypatch) -> None:
-    monkeypatch.setattr(sources.cv2, 'imdecode', None)  # OpenCV 4 does that
+    monkeypatch.setattr(decoding.cv2, 'imdecode', None)  # OpenCV 4 does that
     with pytest.raises(Refused, match='cut short'):
         decode_upload(encoded['.jpg'][:-100], Limits())
 
@@ -76,7 +75,7 @@ def test_what_the_decoder_throws_is_a_refusal(encoded: Dict[str, bytes], monkeyp
     def fail(*args: object) -> None:
         raise cv2.error('overflow')
 
-    monkeypatch.setattr(sources.cv2, 'imdecode', fail)
+    monkeypatch.setattr(decoding.cv2, 'imdecode', fail)
     with pytest.raises(Refused, match='broken'):
         decode_upload(encoded['.jpg'], Limits())
 

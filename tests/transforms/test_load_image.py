@@ -51,7 +51,7 @@ class TestLoadImage:
         image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
         content = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive])[1].tobytes()
         path.write_bytes(content[:-missing])
-        with pytest.raises(UnreadableImageError, match=r"short\.jpg' cannot be read: the JPEG file is cut short"):
+        with pytest.raises(UnreadableImageError, match=r"short\.jpg' cannot be read: the file is cut short"):
             LoadImage(cache_mb=cache_mb)(dict(img_path=str(path)))
         path.write_bytes(content + b'more')
         assert LoadImage(cache_mb=cache_mb)(dict(img_path=str(path)))['img_shape'] == (40, 40)

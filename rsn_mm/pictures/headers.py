@@ -5,16 +5,20 @@ Sources: ITU-T T.81 (JPEG), ISO/IEC 15948 (PNG), RFC 9649 (WebP), Microsoft's BI
 import struct
 from typing import Callable, Dict, NamedTuple, Optional
 
+from .jpeg import segments
+
 # Start of frame: FFC0 to FFCF but DHT (C4), JPG (C8) and DAC (CC).
 START_OF_FRAME = frozenset(range(0xc0, 0xd0)) - {0xc4, 0xc8, 0xcc}
-START_OF_SCAN = 0xda
 
 
 class Header(NamedTuple):
-    """Format (``'JPEG'``, ``'PNG'``, ``'WebP'`` or ``'BMP'``), and width and height in px as stored."""
+    """Format (``'JPEG'``, ``'PNG'``, ``'WebP'`` or ``'BMP'``), width and height in px as stored, whether there is more than one
+    frame, and whether all parts are there that it announces."""
     format: str
     width: int
     height: int
+    animated: bool = False
+    whole: bool = True
 
 
 class BrokenHeader(ValueError):
@@ -46,20 +50,11 @@ def read_header(data: bytes) -> Optional[Header]:
 
 
 def _jpeg(data: bytes) -> Header:
-    position = 2
-    while True:
-        if data[position] != 0xff:
-            raise BrokenHeader('its segments do not follow each other')
-        marker = data[position + 1]
-        if marker == 0xff:  # fill byte
-            position += 1
-        elif marker in START_OF_FRAME:
+    for marker, position in segments(data):
+        if marker in START_OF_FRAME:
             height, width = struct.unpack_from('>HH', data, position + 5)
             return Header('JPEG', width, height)
-        elif marker == START_OF_SCAN:
-            raise BrokenHeader('its pixels come before its size')
-        else:
-            position += 2 + struct.unpack_from('>H', data, position + 2)[0]
+    raise BrokenHeader('its pixels come before its size')
 
 
 def _png(data: bytes) -> Header:
@@ -67,11 +62,14 @@ def _png(data: bytes) -> Header:
     if kind != b'IHDR':
         raise BrokenHeader('it does not begin with IHDR')
     # OpenCV 5 makes room for a chunk of 4 GB because its length says so, before it looks for the data.
-    position = 8
+    position, animated = 8, False
     while kind != b'IEND':
+        if position + 8 > len(data):
+            return Header('PNG', width, height, animated, whole=False)
         length, kind = struct.unpack_from('>I4s', data, position)
+        animated |= kind == b'acTL'
         position += 12 + length
-    return Header('PNG', width, height)
+    return Header('PNG', width, height, animated, whole=position <= len(data))
 
 
 def _webp(data: bytes) -> Optional[Header]:
@@ -80,7 +78,9 @@ def _webp(data: bytes) -> Optional[Header]:
         return None  # another file in a RIFF container, such as AVI
     if riff_size + 8 > len(data):
         raise BrokenHeader('the file is cut short')
+    animated = False
     if kind == b'VP8X':
+        animated = bool(data[20] & 0x02)
         width, height = (1 + int.from_bytes(data[start:start + 3], 'little') for start in (24, 27))
     elif kind == b'VP8L':
         bits = struct.unpack_from('<I', data, 21)[0]
@@ -89,7 +89,7 @@ def _webp(data: bytes) -> Optional[Header]:
         width, height = (side & 0x3fff for side in struct.unpack_from('<HH', data, 26))
     else:
         raise BrokenHeader('it begins with no known chunk')
-    return Header('WebP', width, height)
+    return Header('WebP', width, height, animated)
 
 
 def _bmp(data: bytes) -> Header:

@@ -1,0 +1,88 @@
+"""Cameras and streams: the newest frame, never a backlog."""
+import time
+from contextlib import closing
+from typing import Callable, Iterator, NamedTuple, Optional
+
+import cv2
+import numpy as np
+
+from ..pictures import UnusableInput, as_bgr
+from .background import Newest
+from .frames import Frame
+from .videos import Decoder, open_stream, video_stream
+
+
+class _Captured(NamedTuple):
+    """A frame's number, its picture, and when it came, in s since the first one."""
+    index: int
+    image: np.ndarray
+    time: float
+
+
+class Camera:
+    """A camera of this machine.
+
+    Args:
+        number (int): As OpenCV counts them.
+    """
+    live = True
+    num_frames: Optional[int] = None
+
+    def __init__(self, number: int) -> None:
+        self.name = f'camera {number}'
+        self._number = number
+
+    def frames(self) -> Iterator[Frame]:
+        return newest(self.name, self._captured)
+
+    def _captured(self) -> Iterator[_Captured]:
+        capture = cv2.VideoCapture(self._number)
+        try:
+            if not capture.isOpened():
+                raise UnusableInput('it cannot be opened')
+            index, start = 0, 0.
+            while True:
+                got, image = capture.read()
+                now = time.monotonic()
+                if not got:
+                    break
+                start = start or now
+                yield _Captured(index, as_bgr(image), now - start)
+                index += 1
+            raise UnusableInput(f'it gave no further frame after {index}')
+        finally:
+            capture.release()
+
+
+class Stream:
+    """A stream with a URL that ends when its sender ends it (``rtsp://``, ``udp://``, MJPEG over HTTP, ...).
+
+    Args:
+        url (str): Where it is.
+    """
+    live = True
+    num_frames: Optional[int] = None
+
+    def __init__(self, url: str) -> None:
+        self.name = url
+
+    def frames(self) -> Iterator[Frame]:
+        return newest(self.name, self._captured)
+
+    def _captured(self) -> Iterator[_Captured]:
+        with open_stream(self.name) as container:
+            start, last = time.monotonic(), -1.
+            for index, (image, sent, _) in enumerate(Decoder(container, video_stream(container))):
+                now = time.monotonic() - start
+                if index == 0:
+                    start, now = time.monotonic(), 0.
+                # The sender's clock, where it has one; ours would count the delays of the network.
+                last = sent if sent is not None and sent > last else max(now, last + 1e-3)
+                yield _Captured(index, image, last)
+
+
+def newest(name: str, captured: Callable[[], Iterator[_Captured]]) -> Iterator[Frame]:
+    """Frames as they are wanted: each time the newest; what came in between is left out, as the frames' numbers tell."""
+    with closing(Newest(captured())) as frames:
+        for index, image, when in frames:
+            yield Frame(name, index, image, when)
