@@ -53,11 +53,12 @@ def write_whole(path: Union[str, Path], content: bytes) -> None:
                       'there, or write to another folder') from error
 
 
-def remove_unfinished(folder: Union[str, Path]) -> int:
+def remove_unfinished(folder: Union[str, Path], name: str = '') -> int:
     """Remove what killed processes left half written by :func:`whole_or_not`.
 
     Args:
         folder (str | Path): Where to look, not below it. Files of other running processes of this machine stay.
+        name (str): Look for this file's halves alone. Defaults to all.
 
     Returns:
         int: How many files were removed.
@@ -65,7 +66,7 @@ def remove_unfinished(folder: Union[str, Path]) -> int:
     removed = 0
     for path in Path(folder).glob('.*.part'):
         writer = _UNFINISHED.fullmatch(path.name)
-        if writer is not None and not _is_another_process(int(writer[1])):
+        if writer is not None and path.name.startswith(f'.{name}') and not _is_another_process(int(writer[1])):
             path.unlink(missing_ok=True)
             removed += 1
     return removed

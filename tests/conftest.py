@@ -3,7 +3,7 @@ import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Callable, List, Optional, Sequence, Union
+from typing import Any, Callable, Iterator, List, Optional, Sequence, Union
 
 import numpy as np
 import pytest
@@ -33,6 +33,27 @@ def load_script(path: Path) -> ModuleType:
 def seeded() -> None:
     torch.manual_seed(0)
     np.random.seed(0)
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Downloads lie in a folder of the test, and real addresses lead to a port of this machine where nobody listens."""
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path_factory.getbasetemp() / 'torch_home'))
+    monkeypatch.setenv('RSN_MM_MIRROR', 'http://127.0.0.1:9')
+
+
+@pytest.fixture
+def loopback() -> Iterator[Callable[[dict], Any]]:
+    """Call it with answers by path for a server on this machine; see ``loopback.py``."""
+    servers: List[Any] = []
+
+    def start(answers: dict) -> Any:
+        servers.append(load_script(Path(__file__).parent / 'loopback.py').Loopback(answers))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
 
 
 @pytest.fixture(autouse=True)

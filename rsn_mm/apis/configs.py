@@ -7,7 +7,9 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 import yaml
 from mmengine.config import Config
 
-from ..model_index import WEIGHTS
+from ..downloads import fetch, is_address
+from ..model_index import USUAL_ENDING, WEIGHTS, config_path, weights_of
+from .zoo import DETECTORS
 
 OWN = 'rsn_mm'
 
@@ -22,8 +24,9 @@ def find_model(name: str, package: str = 'mmpose') -> FoundModel:
     """Find a config.
 
     Args:
-        name (str): Path of a config file; name of one of our configs (``rsn18_coco_256x192``); name or alias of a model
-            of ``package``; or any of these with its package before it (``mmpose::rtmpose-m``, ``rsn_mm::rsn50_coco_256x192``).
+        name (str): Path of a config file; name of one of our configs (``rsn18_coco_256x192``, or ``rsn18``) or person
+            detectors (``rtmdet_nano_person``); name or alias of a model of ``package``; or any of these with its package before
+            it (``mmpose::rtmpose-m``, ``rsn_mm::rsn50``).
         package (str): ``'mmpose'`` or ``'mmdet'``.
 
     Raises:
@@ -41,20 +44,36 @@ def model_names(package: str = OWN) -> List[str]:
     return sorted(path.stem for path in configs.rglob('*.py') if '_base_' not in path.relative_to(configs).parts)
 
 
-def require_weights(argument: str, weights: Optional[str], random_weights: bool) -> None:
-    """Refuse a network that has learnt nothing, unless it is asked for.
+def find_weights(argument: str, given: Optional[str], found: Optional[str], random_weights: bool) -> Optional[str]:
+    """The checkpoint to load, downloaded if need be.
+
+    Args:
+        argument (str): What the user calls it.
+        given (str, optional): Path or address that the user gives.
+        found (str, optional): Path or address that comes with the config. Not downloaded where random weights will do.
+        random_weights (bool): Allow a network that has learnt nothing.
+
+    Returns:
+        str: Its path, or an address that MMEngine knows to read; None for random weights.
 
     Raises:
-        ValueError: if there are no weights.
+        ValueError: if there are no weights, and random ones are not asked for.
         FileNotFoundError: if their file does not exist.
+        DownloadError: if they cannot be downloaded.
     """
+    if given is None and random_weights and found is not None and is_address(found):
+        return None
+    weights = found if given is None else given
     if weights is None and not random_weights:
         shipped = ', '.join(models_with_weights())
         raise ValueError(f'{argument} is missing: without weights the network says nothing about the picture. Give a '
-                         'checkpoint, or ask for random weights (random_weights=True, --random-weights) to try things out.'
-                         + (f' Models with weights in this package: {shipped}.' if shipped else ''))
+                         'checkpoint, or ask for random weights (random_weights=True, --random-weights) to try things out. '
+                         f'Models with weights: rsn-mm models lists them; in this package: {shipped}.')
+    if weights is not None and is_address(weights):
+        return str(fetch(weights))
     if weights is not None and '://' not in weights and not Path(weights).expanduser().is_file():
         raise FileNotFoundError(f'{argument}={weights!r} does not exist. Give the path of a checkpoint, or a URL.')
+    return weights
 
 
 def _named(name: str, given: str, package: str) -> FoundModel:
@@ -62,11 +81,15 @@ def _named(name: str, given: str, package: str) -> FoundModel:
     if '::' in name:
         one, name = name.split('::', 1)
         packages = [one]
+    if name in DETECTORS and package == 'mmdet':
+        detector = DETECTORS[name]
+        return FoundModel(_from_file(_mim_folder('mmpose') / detector.config), detector.weights)
     for candidate in packages:
         found = _in_package(Path(name).name, candidate)
         if found is not None:
             return found
     known = [other for candidate in packages for other in model_names(candidate)]
+    known += [other.removesuffix(USUAL_ENDING) for other in known if other.endswith(USUAL_ENDING)]
     near = difflib.get_close_matches(name, known, n=4, cutoff=0.5)
     if Path(given).suffix == '.py' and len(Path(given).parts) > 1 and '::' not in given:
         raise FileNotFoundError(f'The config {given!r} does not exist.{_did_you_mean(near)}')
@@ -80,9 +103,10 @@ def _did_you_mean(near: List[str]) -> str:
 
 def _in_package(name: str, package: str) -> Optional[FoundModel]:
     folder = _mim_folder(package)
+    if package == OWN:
+        path = config_path(name)
+        return None if path is None else FoundModel(_from_file(path), weights_of(path.stem))
     path = next((folder / 'configs').rglob(f'{name}.py'), None)
-    if path is not None and package == OWN:
-        return FoundModel(_from_file(path), _shipped_weights(name))
     for model in _models(folder):
         aliases = model.get('Alias', [])
         aliases = [aliases] if isinstance(aliases, str) else aliases
@@ -95,11 +119,6 @@ def _in_package(name: str, package: str) -> Optional[FoundModel]:
 def models_with_weights() -> List[str]:
     """Names of our configs whose weights are part of the package."""
     return sorted(path.stem for path in WEIGHTS.glob('*.safetensors'))
-
-
-def _shipped_weights(name: str) -> Optional[str]:
-    path = WEIGHTS / f'{name}.safetensors'
-    return str(path) if path.is_file() else None
 
 
 def _models(folder: Path) -> Iterator[Dict[str, Any]]:

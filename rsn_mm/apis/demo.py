@@ -12,10 +12,10 @@ from typing import List, NamedTuple, Optional
 import numpy as np
 
 from ..synthetic import PeopleDataset, make_people
+from .zoo import SHIPPED
 
 CONFIG = 'rsn_people_128x96.py'
 NUM_PICTURES = 12
-MODEL_OF_PHOTO = 'rsn18_lspet_128x96'
 PHOTO = 'astronaut.png'  # Eileen Collins by NASA, in the public domain; comes with scikit-image
 # The model knows whole bodies: where hers would be, (left, top, right, bottom) in px. Legs outside of the picture score less.
 BOX = (-100., -50., 610., 1100.)
@@ -54,7 +54,7 @@ def run_demo(out: Path, num_train: int = 500, num_val: int = 100, seed: int = 0,
     """
     out = out.resolve()
     started = time.monotonic()
-    _say(f'1/5  the pose on a photo, by {MODEL_OF_PHOTO}')
+    _say(f'1/5  the pose on a photo, by {SHIPPED}')
     photo = draw_photo(out / 'photo')
 
     _say(f'2/5  {num_train} + {num_val} pictures of people')
@@ -96,7 +96,7 @@ def draw_photo(out: Path) -> Optional[Path]:
         return None
     from .inferencer import PoseInferencer  # MMPose takes seconds to import
     photo = Path(package.submodule_search_locations[0]) / 'data' / PHOTO
-    inferencer = PoseInferencer(MODEL_OF_PHOTO, device='cpu')
+    inferencer = PoseInferencer(SHIPPED, device='cpu')
     result, = inferencer(photo, boxes=np.array([BOX]), out=out, score_threshold=SEEN)
     print(f'{(result.keypoint_scores >= SEEN).sum()} of {result.keypoint_scores.size} joints seen')
     return out / PHOTO

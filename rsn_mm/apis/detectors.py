@@ -88,7 +88,7 @@ class MMDetDetector:
     """Any detector of MMDetection.
 
     Args:
-        config (str): Config file or the name of one of its models.
+        config (str): Config file, the name of one of its models, or ``rtmdet_nano_person`` or ``rtmdet_m_person``.
         weights (str, optional): Checkpoint.
         device (str): Where to compute.
         score_threshold (float): Detections below are left out. Defaults to 0.3.
@@ -109,10 +109,9 @@ class MMDetDetector:
         from mmengine.dataset import Compose
         from mmengine.registry import DefaultScope
 
-        from .configs import find_model, require_weights
+        from .configs import find_model, find_weights
         found = find_model(config, 'mmdet')
-        weights = weights or found.weights
-        require_weights('det_weights', weights, random_weights)
+        weights = find_weights('det_weights', weights, found.weights, random_weights)
         with DefaultScope.overwrite_default_scope('mmdet'):
             self.model = init_detector(found.config, weights, device=device)
             steps = get_test_pipeline_cfg(self.model.cfg.copy())

@@ -1,6 +1,6 @@
 """Poses from pictures and video: reading, detection and cropping run beside the network, writing behind it."""
 from contextlib import ExitStack
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Union
 
@@ -10,8 +10,9 @@ from ..deploy import default_device
 from ..pictures import UnusableInput
 from .background import Deferred, Prefetch
 from .crops import usable
-from .detectors import Detector, GivenBoxes, MMDetDetector, WholeImage, given_boxes
+from .detectors import Detector, GivenBoxes, given_boxes
 from .frames import Frame, Source
+from .person_detectors import load_detector
 from .pose_models import default_batch_size, load_pose_model
 from .results import PoseResult, Skipped
 from .sources import Inputs, find_sources, read_frames
@@ -34,17 +35,18 @@ class _People(NamedTuple):
 class PoseInferencer:
     """Top-down pose estimation of pictures and video.
 
+    >>> for result in PoseInferencer()('people.jpg', out='poses'):      # doctest: +SKIP
+    ...     print(result.keypoints.shape)                               # (N, 17, 2) in pixels of the picture
     >>> inferencer = PoseInferencer('rsn18_coco_256x192', 'rsn18.pth')  # doctest: +SKIP
-    >>> for result in inferencer('people.mp4', out='poses'):            # doctest: +SKIP
-    ...     print(result.frame_index, result.keypoints.shape)           # (N, 17, 2) in pixels of the frame
 
     Args:
-        pose (str): Name of one of our configs, path of a config, a model or alias of MMPose's (``'mmpose::rtmpose-m'``), or
-            an exported ``.onnx`` or ``.xml`` file.
-        weights (str, optional): Checkpoint, ours or one that MMPose has trained for its RSN. Needed with a config, except
-            ``'rsn18_lspet_128x96'``, whose weights are part of this package.
-        det (str, optional): Name or config of an MMDetection detector. Defaults to none: the boxes that are given to the
-            call, or else the whole picture as one person.
+        pose (str, optional): Name of one of our configs (``'rsn50_coco_256x192'`` or ``'rsn50'``), path of a config, a model or
+            alias of MMPose's (``'mmpose::rtmpose-m'``), or an exported ``.onnx`` or ``.xml`` file. Defaults to the best that
+            the device runs at a usable speed; see :func:`rsn_mm.apis.zoo.take_model`.
+        weights (str, optional): Checkpoint, ours or one that MMPose has trained for its RSN; a path or an address. Defaults to
+            those of the package or of its model index, which are downloaded once.
+        det (str, optional): Name or config of an MMDetection detector, or ``'whole'``: one person who fills the picture.
+            Defaults to RTMDet for people, downloaded once when a call gives no boxes.
         det_weights (str, optional): Its checkpoint.
         device (str, optional): ``'cpu'``, ``'cuda'``, ``'cuda:1'``. Defaults to the GPU, if the runtime can use one.
         runtime (str, optional): ``'torch'``, ``'onnxruntime'`` or ``'openvino'``. Defaults to ``'torch'`` for a config, and
@@ -61,10 +63,11 @@ class PoseInferencer:
 
     Raises:
         FileNotFoundError, ValueError: if a model has an unknown name, no weights, or an argument is out of its range.
+        DownloadError: if weights cannot be downloaded, with what to do.
     """
 
     def __init__(self,
-                 pose: str,
+                 pose: Optional[str] = None,
                  weights: Optional[str] = None,
                  det: Optional[str] = None,
                  det_weights: Optional[str] = None,
@@ -80,10 +83,17 @@ class PoseInferencer:
         if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
             raise ValueError(f'batch_size={batch_size!r} must be a number of persons, at least 1.')
         self.model = load_pose_model(pose, weights, runtime, device, flip_test, batch_size, random_weights, precision)
-        self.detector: Detector = WholeImage() if det is None else MMDetDetector(
-            det, det_weights, device or default_device(), box_threshold, nms_threshold, random_weights)
+        self._load_detector = partial(load_detector, det, det_weights, device or default_device(), box_threshold, nms_threshold,
+                                      random_weights)
+        if det is not None or det_weights is not None:
+            self.detector  # noqa: B018  loaded now, so that what is wrong with it is said now
         self.batch_size = batch_size or default_batch_size(self.model.device, bool(flip_test))
         self.box_threshold = box_threshold
+
+    @cached_property
+    def detector(self) -> Detector:
+        """What finds the people where no boxes are given; the default one is loaded when first needed."""
+        return self._load_detector()
 
     def __call__(self,
                  inputs: Inputs,
@@ -114,6 +124,7 @@ class PoseInferencer:
 
         Raises:
             FileNotFoundError, ValueError, TypeError: if there is no such input, or boxes have a wrong shape.
+            NoDetectorError: if there are no boxes, and the default detector cannot be had.
         """
         skipped: List[Skipped] = []
         sources = find_sources(inputs, skipped)

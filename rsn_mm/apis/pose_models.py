@@ -12,10 +12,11 @@ from ..deploy import PoseMetadata, default_device, load_runtime
 from ..deploy.half import cast
 from ..deploy.precision import DTYPES, select, torch_precisions
 from ..models import MultiStageHead
-from .configs import find_model, require_weights
+from .configs import find_model, find_weights
 from .crops import CropRule
 from .drawing import score_threshold_of
 from .results import PoseMeta
+from .zoo import take_model, usable_models
 
 RUNTIME_OF_FILE = {'.onnx': 'onnxruntime', '.xml': 'openvino'}
 # Of a model that was exported without a config: COCO's.
@@ -34,12 +35,14 @@ class CropModel(Protocol):
 
 
 class PoseModel(NamedTuple):
-    """What runs on crops, how crops are made, what the numbers stand for, which scores are worth drawing, and the device."""
+    """What runs on crops, how crops are made, what the numbers stand for, which scores are worth drawing, the device, and what
+    ``pose`` was or became."""
     runtime: CropModel
     crops: CropRule
     meta: PoseMeta
     score_threshold: float
     device: str
+    name: str
 
 
 class MMPoseRuntime:
@@ -92,10 +95,15 @@ class MMPoseRuntime:
             return cast(self._estimator.extract_feat(images), torch.float32)
 
 
-def load_pose_model(pose: str, weights: Optional[str] = None, runtime: Optional[str] = None, device: Optional[str] = None,
-                    flip_test: Optional[bool] = None, batch_size: Optional[int] = None, random_weights: bool = False,
-                    precision: str = 'auto') -> PoseModel:
+def load_pose_model(pose: Optional[str], weights: Optional[str] = None, runtime: Optional[str] = None,
+                    device: Optional[str] = None, flip_test: Optional[bool] = None, batch_size: Optional[int] = None,
+                    random_weights: bool = False, precision: str = 'auto') -> PoseModel:
     """Load what ``pose`` stands for; see :class:`PoseInferencer` for the arguments and errors."""
+    if pose is None:
+        if weights is not None:
+            raise ValueError(f'weights={weights!r} is for a model that is not named. Give pose, too.')
+        device = device or default_device(runtime or 'torch')
+        pose = usable_models(device)[0] if random_weights else take_model(device)
     suffix = Path(pose).suffix
     runtime = runtime or RUNTIME_OF_FILE.get(suffix, 'torch')
     device = device or default_device(runtime)
@@ -104,7 +112,7 @@ def load_pose_model(pose: str, weights: Optional[str] = None, runtime: Optional[
         if weights is not None:
             raise ValueError(f'weights={weights!r} is for a config; {pose!r} has its weights inside.')
         exported = load_runtime(pose, runtime, device=device, flip_test=flip_test, max_batch=batch_size, precision=precision)
-        return _describe_exported(exported, exported.metadata, device)
+        return _describe_exported(exported, exported.metadata, device, pose)
     estimator = load_estimator(pose, weights, device if runtime == 'torch' else 'cpu', random_weights)
     crops = CropRule.from_pipeline(estimator.cfg.test_dataloader.dataset.pipeline)
     head = estimator.head
@@ -114,7 +122,7 @@ def load_pose_model(pose: str, weights: Optional[str] = None, runtime: Optional[
     else:
         loaded = load_runtime(estimator, runtime, device=device, flip_test=flip_test, max_batch=batch_size, precision=precision)
     return PoseModel(loaded, crops, PoseMeta.from_dataset_meta(estimator.dataset_meta),
-                     score_threshold_of(type(head.decoder).__name__), device)
+                     score_threshold_of(type(head.decoder).__name__), device, pose)
 
 
 def load_estimator(pose: str, weights: Optional[str], device: str = 'cpu',
@@ -126,9 +134,7 @@ def load_estimator(pose: str, weights: Optional[str], device: str = 'cpu',
     """
     from mmpose.apis import init_model  # takes seconds to import
     config, listed_weights = find_model(pose)
-    weights = weights or listed_weights
-    require_weights('weights', weights, random_weights)
-    return init_model(config, weights, device=device)
+    return init_model(config, find_weights('weights', weights, listed_weights, random_weights), device=device)
 
 
 def default_batch_size(device: str, flip_test: bool = False) -> int:
@@ -138,7 +144,8 @@ def default_batch_size(device: str, flip_test: bool = False) -> int:
     return GPU_BATCH // 2 if flip_test else GPU_BATCH
 
 
-def _describe_exported(runtime: CropModel, metadata: PoseMetadata, device: str) -> PoseModel:
+def _describe_exported(runtime: CropModel, metadata: PoseMetadata, device: str, name: str) -> PoseModel:
     names = metadata.keypoint_names or tuple(str(i) for i in range(metadata.num_keypoints))
     crops = CropRule(metadata.input_size, metadata.padding or PADDING)
-    return PoseModel(runtime, crops, PoseMeta.plain(names, metadata.skeleton), score_threshold_of(metadata.codec), device)
+    return PoseModel(runtime, crops, PoseMeta.plain(names, metadata.skeleton), score_threshold_of(metadata.codec), device,
+                     name)

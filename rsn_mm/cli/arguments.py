@@ -1,18 +1,24 @@
 """Arguments that several subcommands have."""
 import argparse
+from typing import Optional
+
+from ..apis.zoo import SHIPPED
 
 # As in rsn_mm.deploy; written out so that --help does not wait for it.
 RUNTIMES = ('torch', 'onnxruntime', 'openvino')
 PRECISIONS = ('auto', 'float32', 'bfloat16', 'float16', 'int8')
 
 
-def add_model(parser: argparse.ArgumentParser, exported: bool = True) -> None:
-    """``pose``, ``weights`` and ``random_weights``."""
+def add_model(parser: argparse.ArgumentParser, exported: bool = True, default: Optional[str] = 'rsn18_coco_256x192') -> None:
+    """``pose``, ``weights`` and ``random_weights``. Without ``default``, the best model that the machine runs is taken."""
     also = ', or an exported .onnx or .xml file' if exported else ''
-    parser.add_argument('--pose', default='rsn18_coco_256x192', metavar='MODEL',
-                        help=f'name or path of a config, a model of MMPose{also} (default: %(default)s)')
+    otherwise = default or 'the best that this machine runs at a usable speed; which is printed'
+    parser.add_argument('--pose', default=default, metavar='MODEL',
+                        help=f'name (rsn-mm models lists them) or path of a config, a model of MMPose{also} (default: '
+                        f'{otherwise})')
     parser.add_argument('--weights', metavar='FILE',
-                        help='checkpoint; needed with a config, except rsn18_lspet_128x96, whose weights come along')
+                        help=f'checkpoint (default: those that belong to the name; all but those of {SHIPPED}, which come '
+                        'along, are downloaded once)')
     parser.add_argument('--random-weights', action='store_true', help='do without a checkpoint, to try things out')
 
 
@@ -27,10 +33,12 @@ def add_runtime(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--flip-test', action='store_true', help='average with the mirrored picture; twice the time')
 
 
-def add_detector(parser: argparse.ArgumentParser, otherwise: str) -> argparse._ArgumentGroup:
+def add_detector(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """``det``, ``det_weights``, ``box_threshold`` and ``nms_threshold``, in a group that is returned."""
-    boxes = parser.add_argument_group(f'boxes of the people (default: {otherwise})')
-    boxes.add_argument('--det', metavar='MODEL', help='name or config of an MMDetection detector')
+    boxes = parser.add_argument_group('boxes of the people')
+    boxes.add_argument('--det', metavar='MODEL',
+                       help='name or config of an MMDetection detector, or "whole": one person fills each picture (default: '
+                       'RTMDet for people, nano on a CPU and m on a GPU, downloaded once)')
     boxes.add_argument('--det-weights', metavar='FILE', help='its checkpoint')
     boxes.add_argument('--box-threshold', type=float, default=0.3, metavar='SCORE',
                        help='leave out detections below (default: %(default)s)')

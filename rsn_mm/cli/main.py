@@ -1,4 +1,4 @@
-"""``rsn-mm predict | export | benchmark | serve | info``."""
+"""``rsn-mm predict | models | download | export | benchmark | serve | info``."""
 import argparse
 import importlib
 import sys
@@ -7,7 +7,7 @@ from typing import Optional, Sequence
 from .. import __version__
 
 # A module of this folder each; another subcommand is another module and its name here.
-SUBCOMMANDS = ('predict', 'export', 'benchmark', 'serve', 'info')
+SUBCOMMANDS = ('predict', 'models', 'download', 'export', 'benchmark', 'serve', 'info')
 
 SUCCESS, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
 EXIT_CODES = 'exit codes: 0 all went well, 1 inputs were skipped or something failed, 2 wrong usage, 130 interrupted'

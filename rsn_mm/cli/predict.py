@@ -1,8 +1,8 @@
 """Poses from pictures, folders, patterns, videos and cameras.
 
-  rsn-mm predict people.jpg --weights rsn18.pth --out poses
-  rsn-mm predict clips/*.mp4 --pose rsn50_coco_256x192 --weights rsn50.pth --det rtmdet_tiny_8xb32-300e_coco \\
-      --det-weights rtmdet_tiny.pth --out poses
+  rsn-mm predict people.jpg --out poses
+  rsn-mm predict clips/*.mp4 --pose rsn50 --det rtmdet_tiny_8xb32-300e_coco --out poses
+  rsn-mm predict one_person.jpg --pose my_config.py --weights epoch_200.pth --det whole --out poses
   rsn-mm predict photos --pose rsn18.onnx --runtime onnxruntime --boxes detections.json --out poses
 
 The folder --out gets predictions.json (COCO-style) and the pictures and videos with the poses drawn in. Ctrl-C leaves
@@ -21,9 +21,9 @@ HELP = 'poses from pictures and video'
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('inputs', nargs='+', metavar='INPUT',
                         help='picture, video, folder, quoted pattern, URL, or number of a camera')
-    add_model(parser)
+    add_model(parser, default=None)
     add_runtime(parser)
-    boxes = add_detector(parser, otherwise='the whole picture is one person')
+    boxes = add_detector(parser)
     boxes.add_argument('--boxes', metavar='FILE', help='COCO detections (JSON) in place of a detector')
     output = parser.add_argument_group('output')
     output.add_argument('--out', metavar='FOLDER', help='folder for predictions.json, pictures and videos')
@@ -42,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
         args.pose, args.weights, args.det, args.det_weights, args.device, args.runtime, flip_test=args.flip_test or None,
         batch_size=args.batch_size, box_threshold=args.box_threshold, nms_threshold=args.nms_threshold,
         random_weights=args.random_weights, precision=args.precision)
+    if args.pose is None:
+        print(f'{inferencer.model.name} on {inferencer.model.device}', file=sys.stderr)
     stream = inferencer(_cameras(args.inputs), args.boxes, args.out, overlays=not args.no_overlays,
                         score_threshold=args.score_threshold, progress=not args.no_progress)
     try:

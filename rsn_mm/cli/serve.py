@@ -1,7 +1,7 @@
 """Poses in the browser: drop a picture, see boxes and joints, switch models, save the JSON.
 
-  rsn-mm serve rsn18_coco_256x192=rsn18.pth
-  rsn-mm serve rsn50_coco_256x192=rsn50.pth rsn18.onnx --det rtmdet_tiny_8xb32-300e_coco --det-weights rtmdet_tiny.pth
+  rsn-mm serve
+  rsn-mm serve rsn50 my_config.py=epoch_200.pth rsn18.onnx --det rtmdet_tiny_8xb32-300e_coco
 
 The page is on this machine alone unless --host says otherwise. Ctrl-C ends it.
 """
@@ -14,11 +14,12 @@ HELP = 'poses in the browser'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('models', nargs='+', metavar='MODEL[=WEIGHTS]',
-                        help='config (name or path) and its checkpoint, model of MMPose, or exported .onnx or .xml file')
+    parser.add_argument('models', nargs='*', metavar='MODEL[=WEIGHTS]',
+                        help='config (name or path) and its checkpoint, model of MMPose, or exported .onnx or .xml file '
+                        '(default: the best that this machine runs at a usable speed)')
     parser.add_argument('--random-weights', action='store_true', help='do without checkpoints, to try things out')
     add_runtime(parser)
-    add_detector(parser, otherwise='the whole picture, or those drawn on the page')
+    add_detector(parser)
     server = parser.add_argument_group('server')
     server.add_argument('--host', default='127.0.0.1', metavar='ADDRESS',
                         help='address to listen at; others than %(default)s let other machines in')
@@ -38,7 +39,8 @@ def run(args: argparse.Namespace) -> int:
     for package in ('starlette', 'uvicorn'):
         require(package, 'rsn-mm serve', 'serve')
     from ..apis import PoseInferencer
-    from ..apis.detectors import MMDetDetector
+    from ..apis.person_detectors import WHOLE, load_detector
+    from ..apis.zoo import take_model
     from ..deploy import default_device
     from ..serve.app import make_app
     from ..serve.limits import MEBIBYTE, MEGAPIXEL, Limits
@@ -46,14 +48,14 @@ def run(args: argparse.Namespace) -> int:
     from ..serve.workers import PersonDetector, PoseWorker
     from .main import SUCCESS
     limits = Limits(upload_bytes=args.max_mib * MEBIBYTE, pixels=args.max_megapixels * MEGAPIXEL, waiting=args.max_waiting)
-    models = parse_models(args.models)
+    device = args.device or default_device()
     with open_socket(args.host, args.port) as listening:
-        detector = None if args.det is None else PersonDetector(MMDetDetector(
-            args.det, args.det_weights, args.device or default_device(), args.box_threshold, args.nms_threshold,
-            args.random_weights))
+        models = parse_models(args.models or [take_model(device)])
+        found = load_detector(args.det, args.det_weights, device, args.box_threshold, args.nms_threshold, args.random_weights)
+        detector = None if args.det == WHOLE else PersonDetector(found)
         workers = [
             PoseWorker(model.name, PoseInferencer(
-                model.pose, model.weights, device=args.device, runtime=args.runtime, flip_test=args.flip_test or None,
+                model.pose, model.weights, WHOLE, device=args.device, runtime=args.runtime, flip_test=args.flip_test or None,
                 random_weights=args.random_weights, precision=args.precision), detector, limits) for model in models
         ]
         if not is_this_machine_only(args.host):

@@ -1,8 +1,8 @@
 """The page and its requests.
 
 ``GET /api/models``: the models, whether there is a detector, and the limits.
-``POST /api/poses?model=NAME&boxes=BOXES`` with a picture's file as body: its poses. BOXES is ``whole`` (default: the picture
-is one person), ``detector``, or a JSON list of [left, top, right, bottom] in px of the upright picture.
+``POST /api/poses?model=NAME&boxes=BOXES`` with a picture's file as body: its poses. BOXES is ``detector`` (the default where
+there is one), ``whole`` (the picture is one person), or a JSON list of [left, top, right, bottom] in px of the upright picture.
 
 Errors are JSON, ``{"error": "..."}``.
 """
@@ -66,7 +66,7 @@ class _Endpoints:
 
     async def poses(self, request: Request) -> Response:
         worker = self._worker(request.query_params.get('model'))
-        boxes, detect = self._boxes(request.query_params.get('boxes', 'whole'))
+        boxes, detect = self._boxes(request.query_params.get('boxes', 'detector' if self._has_detector else 'whole'))
         with worker:  # a place in the queue first: pictures in memory are bounded, too
             data = await self._picture(request)
             loop = asyncio.get_running_loop()
@@ -83,7 +83,7 @@ class _Endpoints:
     def _boxes(self, text: str) -> Tuple[Optional[np.ndarray], bool]:
         """Boxes (N, 4), or None; and whether the detector is to find them."""
         if text == 'detector' and not self._has_detector:
-            raise Refused(400, 'This server has no detector: it was started without --det.')
+            raise Refused(400, 'This server has no detector: it was started with --det whole.')
         if text in ('whole', 'detector'):
             return None, text == 'detector'
         return parse_boxes(text, self._limits), False

@@ -54,7 +54,7 @@ class PoseWorker:
 
     Args:
         name (str): What users call it.
-        inferencer (PoseInferencer): The model, without a detector of its own.
+        inferencer (PoseInferencer): The model, with ``det='whole'``: no detector of its own.
         detector (PersonDetector, optional): Where boxes come from that are asked for.
         limits (Limits): Bounds of a picture, and how many requests may wait.
     """

@@ -70,7 +70,7 @@ def tiny_detector(tmp_path_factory: pytest.TempPathFactory) -> List[str]:
 
 @pytest.fixture(scope='session')
 def inferencer(tiny: TinyModel) -> PoseInferencer:
-    return PoseInferencer(tiny.config, tiny.weights, device='cpu', batch_size=4)
+    return PoseInferencer(tiny.config, tiny.weights, 'whole', device='cpu', batch_size=4)
 
 
 @pytest.fixture(scope='session')

@@ -15,16 +15,17 @@ from PIL import Image
 from rsn_mm.apis import PoseInferencer
 from rsn_mm.apis.configs import WEIGHTS, find_model, model_names, models_with_weights
 from rsn_mm.apis.demo import PHOTO, draw_photo
+from rsn_mm.apis.zoo import SHIPPED
 from rsn_mm.checkpoints.files import read_weights
 
-NAME = 'rsn18_lspet_128x96'
+NAME = SHIPPED
 LSPET = Path(__file__).parents[3] / 'shared' / 'data' / 'lspet'
 PERSONS = 100
 
 
 @pytest.fixture(scope='module')
 def inferencer() -> PoseInferencer:
-    return PoseInferencer(NAME, device='cpu')
+    return PoseInferencer(NAME, det='whole', device='cpu')
 
 
 @pytest.mark.parametrize('name', [NAME, f'rsn_mm::{NAME}', f'{NAME}.py'])
@@ -42,8 +43,8 @@ def test_other_weights_go_first(tmp_path: Path) -> None:
 
 
 def test_who_has_no_weights_hears_of_them() -> None:
-    with pytest.raises(ValueError, match=f'weights is missing.*Models with weights in this package: {NAME}'):
-        PoseInferencer('rsn18_coco_256x192')
+    with pytest.raises(ValueError, match=f'weights is missing.*rsn-mm models lists them; in this package: {NAME}'):
+        PoseInferencer('rsn101')
 
 
 def test_the_file_is_small_and_tells_nothing_of_the_training() -> None:

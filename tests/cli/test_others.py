@@ -63,7 +63,7 @@ def test_export_and_predict_with_the_file(tiny, folder: Path, tmp_path: Path, ca
     (['export', 'a.onnx', '--random-weights', '--precision', 'float16', '--int8', 'b'], 'Leave one of them out'),
     (['export', 'a.onnx', '--random-weights', '--precision', 'bfloat16'], "which has 'float32', 'float16'"),
     (['benchmark', '--random-weights', '--precision', 'int8'], 'int8 is for files that hold it'),
-    (['export', 'a.onnx'], 'weights is missing'),
+    (['export', 'a.onnx', '--pose', 'rsn101'], 'weights is missing'),
     (['benchmark', '--pose', 'rsn19_coco'], 'Near names'),
 ])
 def test_wrong_usage(arguments, message: str, capsys) -> None:

@@ -14,7 +14,7 @@ from rsn_mm.cli.main import main
 
 
 def predict(tiny, *arguments: object) -> int:
-    model = ['--pose', tiny.config, '--weights', tiny.weights, '--device', 'cpu', '--no-progress']
+    model = ['--pose', tiny.config, '--weights', tiny.weights, '--det', 'whole', '--device', 'cpu', '--no-progress']
     return main(['predict', *map(str, arguments), *model])
 
 
@@ -59,7 +59,8 @@ def test_wrong_usage(tiny, folder: Path, arguments: List[str], message: str, cap
 def test_weights_are_asked_for(tiny, folder: Path, capsys) -> None:
     assert main(['predict', str(folder), '--pose', tiny.config]) == 2
     assert '--random-weights' in capsys.readouterr().err
-    assert main(['predict', str(folder), '--pose', tiny.config, '--random-weights', '--no-progress']) == 0
+    assert main(['predict', str(folder), '--pose', tiny.config, '--random-weights', '--det', 'whole',
+                 '--no-progress']) == 0
 
 
 def test_near_names_are_listed(folder: Path, capsys) -> None:
@@ -84,7 +85,7 @@ def test_ctrl_c_leaves_whole_files(tiny, pictures, tmp_path: Path) -> None:
     out = tmp_path / 'out'
     process = subprocess.Popen(
         [sys.executable, '-m', 'rsn_mm.cli', 'predict', str(tmp_path / 'long.avi'), '--pose', tiny.config, '--weights',
-         tiny.weights, '--out', str(out), '--batch-size', '1'], stderr=subprocess.PIPE, text=True)
+         tiny.weights, '--det', 'whole', '--out', str(out), '--batch-size', '1'], stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not list(out.glob('.long*')):
         time.sleep(0.05)
     time.sleep(0.2)

@@ -80,4 +80,4 @@ def test_our_models_are_listed() -> None:
 def test_weights_by_name() -> None:
     assert weights_of(SMALL) == str(WEIGHTS / f'{SMALL}.safetensors')
     assert weights_of('rsn18_coco_256x192').endswith('.pth')
-    assert weights_of('rsn101_coco_256x192') is None and config_path('rsn101') is None
+    assert weights_of('rsn101_coco_256x192') is None and config_path('rsn102') is None

@@ -149,7 +149,7 @@ def make_client(folder: Path) -> Any:
     config.merge_from_dict({'model.backbone': dict(num_blocks=[1, 1], stem_channels=8, unit_channels=16),
                             'model.head': dict(num_units=2, in_channels=16)})
     config.dump(folder / 'tiny.py')
-    inferencer = PoseInferencer(str(folder / 'tiny.py'), device='cpu', random_weights=True)
+    inferencer = PoseInferencer(str(folder / 'tiny.py'), det='whole', device='cpu', random_weights=True)
     app = make_app([PoseWorker('tiny', inferencer, None, Limits())], False, Limits())
     return TestClient(app, base_url='http://localhost', raise_server_exceptions=False)
 

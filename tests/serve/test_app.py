@@ -61,6 +61,7 @@ def test_the_detector_gives_boxes_and_scores(client_of: Callable[..., TestClient
     client = client_of(detector=lambda frame, number: Boxes(np.array(BOXES, np.float32), np.array([0.9, 0.5], np.float32)))
     assert client.get('/api/models').json()['detector'] is True
     found = post(client, encoded['.png'], boxes='detector').json()['annotations']
+    assert post(client, encoded['.png']).json()['annotations'] == found, 'the detector is the default where there is one'
     given = post(client, encoded['.png'], boxes=json.dumps(BOXES)).json()['annotations']
     assert [one['score'] for one in found] == pytest.approx([0.9 * given[0]['score'], 0.5 * given[1]['score']], rel=1e-6)
     assert len(post(client, encoded['.png'], boxes='whole').json()['annotations']) == 1
@@ -81,7 +82,7 @@ def test_a_picture_that_the_detector_cannot_scale(client_of: Callable[..., TestC
 @pytest.mark.parametrize('query, status, message', [
     (dict(model='other'), 404, 'There are: tiny, the same'),
     (dict(model='../../etc/passwd'), 404, 'no model'),
-    (dict(boxes='detector'), 400, 'without --det'),
+    (dict(boxes='detector'), 400, 'with --det whole'),
     (dict(boxes='/etc/passwd'), 400, 'no JSON'),
 ])
 def test_wrong_queries(client: TestClient, encoded: Dict[str, bytes], query: dict, status: int, message: str) -> None:

@@ -49,8 +49,8 @@ def test_wrong_usage(tiny, capsys) -> None:
 
 def test_ctrl_c_ends_cleanly(tiny, encoded) -> None:
     process = subprocess.Popen(
-        [sys.executable, '-W', 'ignore', '-m', 'rsn_mm.cli', 'serve', f'{tiny.config}={tiny.weights}', '--device', 'cpu',
-         '--host', '0.0.0.0', '--port', '0'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        [sys.executable, '-W', 'ignore', '-m', 'rsn_mm.cli', 'serve', f'{tiny.config}={tiny.weights}', '--det', 'whole',
+         '--device', 'cpu', '--host', '0.0.0.0', '--port', '0'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         announced = next(line for line in process.stdout if ' at http://0.0.0.0:' in line)  # MMEngine prints, too
         assert announced.startswith('1 models on cpu')
