@@ -39,7 +39,7 @@ def test_codecs_of_mmpose(tiny, pictures: List[np.ndarray], tmp_path: Path, code
 
 def test_models_are_found_by_name_and_alias() -> None:
     ours = find_model('rsn18_coco_256x192')
-    assert Path(ours.config.filename).name == 'rsn18_coco_256x192.py' and ours.weights is None
+    assert Path(ours.config.filename).name == 'rsn18_coco_256x192.py' and 'td-hm_rsn18' in ours.weights
     assert find_model('rsn_mm::rsn18_coco_256x192.py').config.filename == ours.config.filename
     stock = find_model('mmpose::td-hm_rsn18_8xb32-210e_coco-256x192')
     assert stock.weights.startswith('https://') and stock.config.model.backbone.type == 'RSN'

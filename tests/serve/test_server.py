@@ -40,7 +40,7 @@ def test_sockets() -> None:
 
 
 def test_wrong_usage(tiny, capsys) -> None:
-    assert main(['serve', 'rsn18_coco_256x192', '--port', '0']) == 2
+    assert main(['serve', 'rsn101', '--det', 'whole', '--port', '0']) == 2
     assert 'weights is missing' in capsys.readouterr().err
     with socket.create_server(('127.0.0.1', 0)) as taken:
         assert main(['serve', f'{tiny.config}={tiny.weights}', '--port', str(taken.getsockname()[1])]) == 1
