@@ -6,7 +6,8 @@ import numpy as np
 
 from ..pictures import UnusableInput
 from .crops import CropRule, usable
-from .detectors import Detector, GivenBoxes, WholeImage, given_boxes
+from .detectors import Detector, WholeImage
+from .given_boxes import GivenBoxes, given_boxes
 from .results import Skipped
 from .sources import Inputs, find_sources, read_frames
 
@@ -28,7 +29,8 @@ def people_crops(inputs: Inputs, rule: CropRule, boxes: Optional[GivenBoxes] = N
     """
     skipped: List[Skipped] = []
     sources = find_sources(inputs, skipped)
-    detector: Detector = WholeImage() if boxes is None else given_boxes(boxes)
+    detector: Detector = WholeImage() if boxes is None else given_boxes(
+        boxes, sources=[source.name for source in sources])
     frames = read_frames(sources, skipped)
 
     def crops() -> Iterator[np.ndarray]:

@@ -10,8 +10,9 @@ from ..deploy import default_device
 from ..pictures import UnusableInput
 from .background import Deferred, Prefetch
 from .crops import usable
-from .detectors import Detector, GivenBoxes, given_boxes
+from .detectors import Detector, GivenDetector
 from .frames import Frame, Source
+from .given_boxes import GivenBoxes, given_boxes
 from .person_detectors import load_detector
 from .pose_models import default_batch_size, load_pose_model
 from .results import PoseResult, Skipped
@@ -128,7 +129,8 @@ class PoseInferencer:
         """
         skipped: List[Skipped] = []
         sources = find_sources(inputs, skipped)
-        detector = self.detector if boxes is None else given_boxes(boxes, self.box_threshold)
+        detector = self.detector if boxes is None else given_boxes(
+            boxes, self.box_threshold, [source.name for source in sources])
         threshold = self.model.score_threshold if score_threshold is None else score_threshold
         open_writer = None
         if out is not None:
@@ -167,11 +169,15 @@ class PoseInferencer:
             try:
                 boxes, scores = detector(frame, frame.number)
             except UnusableInput as error:
-                skipped.append(Skipped(frame.source, str(error)))
+                left_out = Skipped(frame.source, str(error))
+                if left_out not in skipped:  # many frames of a video, one reason
+                    skipped.append(left_out)
                 continue
             kept = usable(boxes, frame.image.shape[1::-1])
             yield _People(frame, boxes[kept], scores[kept], self.model.crops.crop(frame.image, boxes[kept]),
                           int(len(kept) - kept.sum()))
+        if isinstance(detector, GivenDetector):
+            skipped += detector.unused()
 
     def _groups(self, people: Prefetch[_People]) -> Iterator[List[_People]]:
         """Frames that are ready together, up to a batch of persons."""

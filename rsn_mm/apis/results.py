@@ -89,12 +89,13 @@ class PoseResult:
 
     def to_coco(self, image_id: int) -> List[Dict[str, Any]]:
         """COCO keypoint results, one for each person: ``image_id``, ``category_id`` 1, ``bbox`` (x, y, width, height),
-        ``keypoints`` (x, y, score, ...), ``score``."""
+        ``bbox_score``, ``keypoints`` (x, y, score, ...), ``score``."""
         joints = np.concatenate([self.keypoints, self.keypoint_scores[..., None]], axis=-1)
         boxes = np.concatenate([self.boxes[:, :2], self.boxes[:, 2:] - self.boxes[:, :2]], axis=1)
         return [
-            dict(image_id=image_id, category_id=1, bbox=_rounded(box), keypoints=_rounded(pose.ravel()), score=float(score))
-            for box, pose, score in zip(boxes, joints, self.scores)
+            dict(image_id=image_id, category_id=1, bbox=_rounded(box), bbox_score=float(box_score),
+                 keypoints=_rounded(pose.ravel()), score=float(score))
+            for box, box_score, pose, score in zip(boxes, self.box_scores, joints, self.scores)
         ]
 
 

@@ -69,7 +69,8 @@ class JsonWriter:
         """Make the file whole with what has been written so far."""
         with self._stack:
             self._file.write('\n],\n"images": [\n' + ',\n'.join(self._images) + '\n],\n"categories": '
-                             + json.dumps([coco_category(self._meta)]) + ',\n"info": ' + json.dumps(coco_info(complete, skipped)) + '}\n')
+                             + json.dumps([coco_category(self._meta)]) + ',\n"info": '
+                             + json.dumps(coco_info(complete, skipped)) + '}\n')
 
 
 class FolderWriter:

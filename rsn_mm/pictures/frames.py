@@ -42,7 +42,7 @@ def decode_frames(data: bytes) -> Iterator[DecodedFrame]:
 
 
 def count_frames(source: Union[bytes, str, Path]) -> int:
-    """How many frames :func:`decode_frames` gives of a file, by its content or path, without decoding them; 1 if that cannot be told."""
+    """How many frames :func:`decode_frames` gives of a file (its content or path), undecoded; 1 if that cannot be told."""
     try:
         image = _of_several(source)
     except UnusableInput:

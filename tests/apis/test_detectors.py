@@ -9,8 +9,9 @@ import torch
 from mmengine.registry import DefaultScope
 
 from rsn_mm.apis import PoseInferencer
-from rsn_mm.apis.detectors import MMDetDetector, boxes_from, given_boxes, person_class
+from rsn_mm.apis.detectors import MMDetDetector, boxes_from, person_class
 from rsn_mm.apis.frames import Frame
+from rsn_mm.apis.given_boxes import given_boxes
 
 EMPTY = np.zeros((4, 4, 3), np.uint8)
 

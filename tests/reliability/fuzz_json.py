@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, List, Tuple
 import numpy as np
 
 import rsn_mm  # noqa: F401  makes mmpose importable
-from rsn_mm.apis.detectors import CocoBoxes
+from rsn_mm.apis.boxes_file import CocoBoxes
 from rsn_mm.apis.frames import Frame
 from rsn_mm.evaluation.merging import merge_results
 from rsn_mm.evaluation.results import read_results

@@ -1,0 +1,50 @@
+"""Boxes that the user gives in place of a detector's."""
+from pathlib import Path
+from typing import Any, List, Sequence, Union
+
+import numpy as np
+
+from ..pictures import UnusableInput
+from .boxes_file import CocoBoxes
+from .detectors import Boxes, GivenDetector, boxes_from
+from .frames import Frame
+from .results import Skipped
+
+GivenBoxes = Union[str, Path, np.ndarray, Sequence[Any]]
+
+
+class BoxesPerImage(GivenDetector):
+    """Boxes that the user gives, one array for each frame.
+
+    Args:
+        arrays (Sequence): For each frame (N, 4) or, with scores, (N, 5).
+
+    Raises:
+        ValueError: if one of them has another shape.
+    """
+
+    def __init__(self, arrays: Sequence[Any]) -> None:
+        self._boxes = [boxes_from(array, f'boxes[{i}]') for i, array in enumerate(arrays)]
+        self._last = -1
+
+    def __call__(self, frame: Frame, number: int) -> Boxes:
+        self._last = max(self._last, number)
+        if number >= len(self._boxes):
+            raise UnusableInput(f'no boxes were given for it: there are {len(self._boxes)} arrays of boxes, and it is frame '
+                                f'{number}, counted from 0')
+        return self._boxes[number]
+
+    def unused(self) -> List[Skipped]:
+        left = len(self._boxes) - self._last - 1
+        return [Skipped('boxes', f'{left} of its {len(self._boxes)} arrays belong to no frame: there were {self._last + 1}')
+                ] if left > 0 else []
+
+
+def given_boxes(boxes: GivenBoxes, score_threshold: float = 0., sources: Sequence[str] = ()) -> GivenDetector:
+    """What the argument ``boxes`` stands for: a COCO detection file, an array for one picture, or one for each frame.
+
+    ``sources`` are the names of the inputs, so that names in the file can be told apart.
+    """
+    if isinstance(boxes, (str, Path)):
+        return CocoBoxes(boxes, score_threshold, sources)
+    return BoxesPerImage([boxes] if isinstance(boxes, np.ndarray) and boxes.ndim == 2 else list(boxes))
