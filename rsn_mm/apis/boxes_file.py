@@ -17,13 +17,13 @@ SHOWN = 5  # ids or names in a message
 
 class CocoBoxes(GivenDetector):
     """Person detections in COCO's JSON: a list of ``image_id``, ``bbox`` (x, y, width, height), ``score`` and, if there is
-    more than one, ``category_id`` (1 is taken); or a file with ``images``, which name the files, and ``annotations``, such as a
-    ``predictions.json`` of this package. Of its ``categories`` the one called ``person`` is taken, or the only one.
+    more than one, ``category_id`` (1 is taken); or a file with ``images``, which name the files, and ``annotations``, such as
+    a ``predictions.json`` of this package. Of its ``categories`` the one called ``person`` is taken, or the only one.
 
     Names are compared by as much of the path as tells them apart; without ``images``, the ``image_id`` is the picture's file
-    name without its suffix (leading zeros do not matter). A frame of a video is that of the same name and ``frame_index``, or else,
-    as for arrays, the ``image_id`` is the number of the frame, counted over all inputs from 0. A picture without detections has
-    no people; one that the file's ``images`` do not list cannot be used.
+    name without its suffix (leading zeros do not matter). A frame of a video is that of the same name and ``frame_index``, or
+    else, as for arrays, the ``image_id`` is the number of the frame, counted over all inputs from 0. A picture without
+    detections has no people; one that the file's ``images`` do not list cannot be used.
 
     Args:
         path (str | Path): The JSON file.
@@ -67,8 +67,8 @@ class CocoBoxes(GivenDetector):
         if left:
             count = sum(len(rows) for rows in left.values())
             total = sum(len(rows) for rows in self._rows.values())
-            found.append(Skipped(self._path, f'{count} of its {total} boxes belong to no picture or frame that was read: image_id '
-                                 f'{_some(left)}'))
+            found.append(Skipped(self._path, f'{count} of its {total} boxes belong to no picture or frame that was read: '
+                                 f'image_id {_some(left)}'))
         others = {entry.category_id for entry in self._file.entries if not entry.is_person}
         if others and not any(entry.is_person for entry in self._file.entries):
             found.append(Skipped(self._path, f'all of its boxes have category_id {_some(others)}, and persons have '

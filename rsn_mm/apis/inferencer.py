@@ -18,7 +18,7 @@ from .pose_models import default_batch_size, load_pose_model
 from .results import PoseResult, Skipped
 from .sources import Inputs, find_sources, read_frames
 from .stream import PoseStream
-from .writers import FolderWriter, check_folder
+from .writers import PREDICTIONS, FolderWriter, check_folder
 
 # Frames that wait in front of the detector, in front of the network, and to be written.
 FRAMES_AHEAD = 8
@@ -134,6 +134,8 @@ class PoseInferencer:
         threshold = self.model.score_threshold if score_threshold is None else score_threshold
         open_writer = None
         if out is not None:
+            own = (Path(out), Path(out) / PREDICTIONS)  # where the folder of the results lies among the inputs
+            skipped[:] = [one for one in skipped if Path(one.source) not in own]
             check_folder(Path(out), [source.name for source in sources] if overlays else [])
             open_writer = partial(FolderWriter, Path(out), self.model.meta, overlays, threshold, skipped)
         results = self._run(sources, detector, open_writer, skipped, keep_images)
