@@ -9,7 +9,13 @@ from typing import Any, Dict, NamedTuple, Optional
 from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
+# Names in tables and in the log: of LSPET's validation people, after epochs of training.
 METRICS = {'PCK@0.2': '0.2/PCK', 'PCK@0.1': '0.1/PCK', 'AP': 'lspet/AP', 'AP 0.75': 'lspet/AP .75'}
+# Of the last epoch alone, PCK@0.2 of the torso: on LSP's people who were set aside, to choose by, and on its test people.
+TESTS = {
+    'LSP set aside': {'test_dataloader.dataset.ann_file': 'lsp_train.json', 'test_dataloader.dataset.indices': -100},
+    'LSP test': {},
+}
 RESULT = 'result.json'
 
 
@@ -73,21 +79,39 @@ def halved(cfg: Config) -> Config:
 
 
 def train(run: Run, work_dir: Path, amp: bool, options: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
-    """Train, or go on where a training was cut off, and return the result of the last epoch; also of one that is done."""
+    """Train, or go on where a training was cut off, and return the result of the last epoch; also of one that is done.
+
+    Needs LSP and LSPET as ``configs/_base_/lsp_256x192.py`` reads them.
+    """
     folder = work_dir / run.name
     result = folder / RESULT
     if not result.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / f'{run.config}.py'
         run_config(run, amp, options).dump(config)
-        command = [sys.executable, str(ROOT / 'tools' / 'train.py'), str(config), '--work-dir', str(folder)]
-        if any(folder.glob('epoch_*.pth')):  # else it would forget load_from
-            command.append('--resume')
-        environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')]))
-        with open(folder / 'output.log', 'a', encoding='utf-8') as log:
-            subprocess.run([*command, *(['--amp'] if amp else [])], check=True, stdout=log, stderr=log, env=environment)
-        result.write_text(json.dumps(summary(folder, run), indent=2) + '\n')
+        resume = any(folder.glob('epoch_*.pth'))  # else --resume would forget load_from
+        _run_tool('train', folder, str(config), '--work-dir', str(folder), *['--resume'] * resume, *['--amp'] * amp)
+        found = summary(folder, run)
+        found['metrics'].update({name: _torso_pck(folder, config, run.epochs, name) for name in TESTS})
+        result.write_text(json.dumps(found, indent=2) + '\n')
     return json.loads(result.read_text())
+
+
+def _torso_pck(folder: Path, config: Path, epoch: int, name: str) -> float:
+    """PCK@0.2 of the torso of the last checkpoint on one of :data:`TESTS`."""
+    work_dir = folder / name.replace(' ', '_')
+    options = [f'{key}={value}' for key, value in TESTS[name].items()]
+    _run_tool('test', folder, str(config), str(folder / f'epoch_{epoch}.pth'), '--work-dir', str(work_dir),
+              *(['--cfg-options', *options] if options else []))
+    return json.loads(max(work_dir.glob('*/*.json')).read_text())['lsp/tPCK']
+
+
+def _run_tool(name: str, folder: Path, *arguments: str) -> None:
+    """``tools/<name>.py`` in a process of its own, whose output goes to a file in ``folder``."""
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')]))
+    with open(folder / 'output.log', 'a', encoding='utf-8') as log:
+        subprocess.run([sys.executable, str(ROOT / 'tools' / f'{name}.py'), *arguments], check=True, stdout=log, stderr=log,
+                       env=environment)
 
 
 def summary(folder: Path, run: Run) -> Dict[str, Any]:

@@ -1,5 +1,5 @@
 """RSN-18 on Leeds Sports Pose Extended at half the size, for CPUs. Its weights are part of the package."""
-_base_ = 'rsn18_lspet_256x192.py'
+_base_ = 'rsn18_lsp_256x192.py'
 
 input_size = (96, 128)
 heatmap_size = (24, 32)
@@ -21,9 +21,9 @@ train_pipeline = [
     dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
     dict(type='RandomFlip', direction='horizontal'),
     dict(type='RandomHalfBody', min_total_keypoints=4, prob=0.3),
-    dict(type='RandomBBoxTransform', shift_prob=0.0, scale_factor=(0.7, 1.35), rotate_factor=45.0, rotate_prob=0.5),
+    dict(type='rsn_mm.RandomPictureEdge', prob=0.25),
+    dict(type='RandomBBoxTransform', shift_prob=0.3, scale_factor=(0.7, 1.35), rotate_factor=45.0, rotate_prob=0.5),
     dict(type='TopdownAffine', input_size=input_size),
-    dict(type='rsn_mm.LoadVisibility'),
     dict(type='PackPoseInputs', pack_transformed=True),
 ]
 val_pipeline = [
@@ -34,4 +34,4 @@ val_pipeline = [
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
-test_dataloader = val_dataloader
+test_dataloader = dict(dataset=dict(pipeline=val_pipeline))

@@ -26,10 +26,11 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def lspet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Eight pictures of noise, a person of 14 joints in each, laid out as the data set is."""
+    """Eight pictures of noise a file, a person of 14 joints in each, laid out as the two data sets are."""
     rng = np.random.default_rng(0)
     (tmp_path / 'images').mkdir()
-    for split, start in (('train', 1), ('val', 9)):
+    for number, split in enumerate(('train', 'val', 'lsp_train', 'lsp_test')):
+        start = 8 * number + 1
         images, people = [], []
         for number in range(start, start + 8):
             cv2.imwrite(str(tmp_path / 'images' / f'{number}.png'), rng.integers(0, 256, (120, 90, 3), dtype=np.uint8))
@@ -40,6 +41,7 @@ def lspet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         category = dict(id=1, name='person', keypoints=[str(i) for i in range(14)], skeleton=[])
         (tmp_path / f'{split}.json').write_text(json.dumps(dict(images=images, annotations=people, categories=[category])))
     monkeypatch.setenv('LSPET_ROOT', f'{tmp_path}/')
+    monkeypatch.setenv('LSP_ROOT', f'{tmp_path}/')
     monkeypatch.setenv('OMP_NUM_THREADS', '1')
     return tmp_path
 
@@ -51,7 +53,7 @@ def without(config: Dict[str, Any], *keys: str) -> Dict[str, Any]:
 @pytest.mark.parametrize('rival', RIVALS)
 def test_rivals_differ_in_nothing_but_their_model_and_its_data(runs: ModuleType, rival: str) -> None:
     """Optimizer, schedule, seed, number of persons in a batch, and which of them, are alike."""
-    ours, theirs = (runs.run_config(runs.Run(f'{name}_lspet_256x192', seed=3, epochs=10)).to_dict()
+    ours, theirs = (runs.run_config(runs.Run(f'{name}_lsp_256x192', seed=3, epochs=10)).to_dict()
                     for name in ('rsn18', rival))
     model_and_data = ('model', 'codec', 'codecs', 'train_pipeline', 'val_pipeline', 'train_dataloader', 'val_dataloader',
                       'test_dataloader')
@@ -68,26 +70,28 @@ def test_rivals_differ_in_nothing_but_their_model_and_its_data(runs: ModuleType,
 
 
 def test_half_size_is_the_config_of_half_the_size(runs: ModuleType) -> None:
-    halved = runs.run_config(runs.Run('rsn18_lspet_256x192', seed=0, epochs=10, half_size=True))
+    halved = runs.run_config(runs.Run('rsn18_lsp_256x192', seed=0, epochs=10, half_size=True))
     assert halved.to_dict() == runs.run_config(runs.Run('rsn18_lspet_128x96', seed=0, epochs=10)).to_dict()
 
 
 def test_length_and_seed(runs: ModuleType) -> None:
-    config = runs.run_config(runs.Run('rsn18_lspet_256x192', seed=7, epochs=20), options={'train_dataloader.batch_size': 5})
+    config = runs.run_config(runs.Run('rsn18_lsp_256x192', seed=7, epochs=20), options={'train_dataloader.batch_size': 5})
     assert config.train_cfg.max_epochs == config.param_scheduler[-1].end == 20
     assert config.randomness.seed == 7 and config.train_dataloader.batch_size == 5
 
 
-def test_mmposes_own_model_trains_once(runs: ModuleType, lspet: Path) -> None:
+def test_mmposes_own_model_trains_once(runs: ModuleType, lspet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rival that shares the fewest classes with ours, at half the size and in bfloat16, as a process of its own."""
-    run = runs.Run('mmpose_rsn18_lspet_256x192', seed=0, epochs=1, half_size=True)
-    options = {'model.backbone.num_blocks': [1, 1, 1, 1], 'train_dataloader.batch_size': 4, 'train_dataloader.num_workers': 0,
+    run = runs.Run('mmpose_rsn18_lsp_256x192', seed=0, epochs=1, half_size=True)
+    options = {'model.backbone.num_blocks': [1, 1, 1, 1], 'train_dataloader.batch_size': 4,
+               'train_dataloader.dataset.sample_ratio_factor': [.5, .5], 'train_dataloader.num_workers': 0,
                'train_dataloader.persistent_workers': False, 'val_dataloader.num_workers': 0,
                'val_dataloader.persistent_workers': False, 'default_hooks.logger.interval': 1}
     result = runs.train(run, lspet / 'runs', amp=True, options=options)
     assert result['iterations'] == 2 and result['config'] == run.config and 0 < result['hours'] < .1
-    assert set(result['metrics']) == set(runs.METRICS) and all(0 <= value <= 1 for value in result['metrics'].values())
-    assert result['curve'] == [dict(result['metrics'], epoch=1)]
+    assert set(result['metrics']) == {*runs.METRICS, *runs.TESTS}
+    assert all(0 <= value <= 1 for value in result['metrics'].values())
+    assert result['curve'] == [dict(without(result['metrics'], *runs.TESTS), epoch=1)]
     used = Config.fromfile(lspet / 'runs' / run.name / f'{run.config}.py', import_custom_modules=False)
     assert used.model.head.decoder.kernel_size == 5 and used.model.head.out_shape == (32, 24)
 
@@ -95,6 +99,7 @@ def test_mmposes_own_model_trains_once(runs: ModuleType, lspet: Path) -> None:
     assert runs.train(run, lspet / 'runs', amp=True) == result
     assert (lspet / 'runs' / run.name / 'output.log').read_text() == log
 
+    monkeypatch.setattr(runs, 'TESTS', {})  # seen above
     # Another begins with its weights, and one that was cut off goes on from its own.
     folder = lspet / 'runs' / run.name
     longer = run._replace(epochs=2, load_from=str(folder / 'epoch_1.pth'))
@@ -110,7 +115,7 @@ def test_a_training_without_its_last_validation_has_no_result(runs: ModuleType, 
     folder.mkdir(parents=True)
     (folder / 'scalars.json').write_text('{"loss": 1.0, "time": 1.0, "step": 5}\n')
     with pytest.raises(RuntimeError, match='holds no validation of epoch 3'):
-        runs.summary(tmp_path, runs.Run('rsn18_lspet_256x192', seed=0, epochs=3))
+        runs.summary(tmp_path, runs.Run('rsn18_lsp_256x192', seed=0, epochs=3))
 
 
 def test_decoders_read_the_same_peak(runs: ModuleType) -> None:

@@ -1,5 +1,5 @@
-"""MMPose's own RSN-18, head, loss and codec on Leeds Sports Pose Extended, beside ours: crops and training are the same."""
-_base_ = 'rsn18_lspet_256x192.py'
+"""MMPose's own RSN-18, head, loss and codec on Leeds Sports Pose and its extension: crops and training are those of ours."""
+_base_ = 'rsn18_lsp_256x192.py'
 
 # MMPose's settings of td-hm_rsn18_8xb32-210e_coco-256x192.py: one Gaussian for each of the four units.
 codecs = [
@@ -30,7 +30,8 @@ train_pipeline = [
     dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
     dict(type='RandomFlip', direction='horizontal'),
     dict(type='RandomHalfBody', min_total_keypoints=4, prob=0.3),
-    dict(type='RandomBBoxTransform', shift_prob=0.0, scale_factor=(0.7, 1.35), rotate_factor=45.0, rotate_prob=0.5),
+    dict(type='rsn_mm.RandomPictureEdge', prob=0.25),
+    dict(type='RandomBBoxTransform', shift_prob=0.3, scale_factor=(0.7, 1.35), rotate_factor=45.0, rotate_prob=0.5),
     dict(type='TopdownAffine', input_size=(192, 256)),
     dict(type='GenerateTarget', multilevel=True, encoder=codecs),
     dict(type='PackPoseInputs'),
