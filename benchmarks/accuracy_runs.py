@@ -33,7 +33,7 @@ class Run(NamedTuple):
         return f'{self.config}{size}_{self.epochs}e_seed{self.seed}'
 
 
-def run_config(run: Run, amp: bool = False, options: Optional[Dict[str, Any]] = None) -> Config:
+def run_config(run: Run, options: Optional[Dict[str, Any]] = None) -> Config:
     """The config of a run: seed, length and schedule, size of the input, and ``options`` as of ``--cfg-options``."""
     cfg = Config.fromfile(ROOT / 'configs' / f'{run.config}.py')
     if run.half_size:
@@ -43,9 +43,6 @@ def run_config(run: Run, amp: bool = False, options: Optional[Dict[str, Any]] = 
     cfg.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=1)
     cfg.randomness = dict(seed=run.seed)
     cfg.load_from = run.load_from
-    if amp and cfg.model.head.type == 'mmpose.MSPNHead':
-        cfg.custom_imports = dict(imports=[*cfg.get('custom_imports', dict(imports=[]))['imports'], 'benchmarks.stock_head'])
-        cfg.model.head.type = 'mmpose.HalfPrecisionMSPNHead'
     cfg.merge_from_dict(options or {})
     return cfg
 
@@ -88,7 +85,7 @@ def train(run: Run, work_dir: Path, amp: bool, options: Optional[Dict[str, Any]]
     if not result.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / f'{run.config}.py'
-        run_config(run, amp, options).dump(config)
+        run_config(run, options).dump(config)
         resume = any(folder.glob('epoch_*.pth'))  # else --resume would forget load_from
         _run_tool('train', folder, str(config), '--work-dir', str(folder), *['--resume'] * resume, *['--amp'] * amp)
         found = summary(folder, run)
