@@ -16,6 +16,7 @@ class Row(NamedTuple):
     gflops: as printed, None where nothing is.
     config: name of the config here, None for what others made and for ensembles.
     remark: what the numbers alone do not say.
+    wide: name of the config with levels four times as wide (docs/ablations.md), None where there is none.
     """
     table: int
     name: str
@@ -24,6 +25,7 @@ class Row(NamedTuple):
     gflops: Optional[float] = None
     config: Optional[str] = None
     remark: str = ''
+    wide: Optional[str] = None
 
 
 CAPTIONS = {
@@ -105,7 +107,9 @@ def _row(table: int, block: str, depth: str, size: str, ap: float, gflops: float
     stages, _, blocks = depth.rpartition('x')
     prefix = f'{stages}x' if stages else ''
     name = f'{prefix}{block}-{blocks}{" + PRM" if prm else ""}'
-    return Row(table, name, size, ap, gflops, f'{prefix}{block.lower()}{blocks}{"_prm" if prm else ""}_coco_{size}')
+    network, rest = f'{prefix}{block.lower()}{blocks}', f'{"_prm" if prm else ""}_coco_{size}'
+    wide = f'{network}_wide{rest}' if block == 'RSN' and blocks != '18' else None
+    return Row(table, name, size, ap, gflops, network + rest, wide=wide)
 
 
 EXTRA = 'trained on extra data'
@@ -122,10 +126,12 @@ TABLE_6 = [
     Row(6, 'HRNet-W48', '384x288', 77.0, 32.9, remark=EXTRA),
     Row(6, 'MSPN, 4xResNet-50', '384x288', 77.1, 58.7, remark=f'{EXTRA}; Table 3 prints 46.4 GFLOPs for 4xResNet-50'),
     Row(6, 'RSN-18', '256x192', 71.6, 2.5, 'rsn18_coco_256x192'),
-    Row(6, 'RSN-50', '256x192', 72.5, 6.4, 'rsn50_coco_256x192'),
-    Row(6, '2xRSN-50', '256x192', 75.5, 13.9, '2xrsn50_coco_256x192'),
-    Row(6, '4xRSN-50', '256x192', 78.0, 29.3, '4xrsn50_prm_coco_256x192', 'with PRM: 29.3 is its cost in Table 5'),
-    Row(6, '4xRSN-50', '384x288', 78.6, 65.9, '4xrsn50_prm_coco_384x288', 'with PRM: 4.0 more than in Table 3'),
+    Row(6, 'RSN-50', '256x192', 72.5, 6.4, 'rsn50_coco_256x192', wide='rsn50_wide_coco_256x192'),
+    Row(6, '2xRSN-50', '256x192', 75.5, 13.9, '2xrsn50_coco_256x192', wide='2xrsn50_wide_coco_256x192'),
+    Row(6, '4xRSN-50', '256x192', 78.0, 29.3, '4xrsn50_prm_coco_256x192', 'with PRM: 29.3 is its cost in Table 5',
+        '4xrsn50_wide_prm_coco_256x192'),
+    Row(6, '4xRSN-50', '384x288', 78.6, 65.9, '4xrsn50_prm_coco_384x288', 'with PRM: 4.0 more than in Table 3',
+        '4xrsn50_wide_prm_coco_384x288'),
     Row(6, 'RSN*, 4xRSN-50', '', 79.2, remark='ensemble'),
 ]
 TABLE_8 = [
@@ -139,7 +145,7 @@ TABLE_8 = [
     Row(8, 'Ke et al.', '', 92.1),
     Row(8, 'Tang et al. 2018b', '', 92.3),
     Row(8, 'Sun et al.', '', 92.3),
-    Row(8, '4xRSN-50', '256x256', 93.0, config='4xrsn50_mpii_256x256'),
+    Row(8, '4xRSN-50', '256x256', 93.0, config='4xrsn50_mpii_256x256', wide='4xrsn50_wide_mpii_256x256'),
 ]
 
 ROWS: Tuple[Row, ...] = (*_table_3(), *_table_4(), *_table_5(), *TABLE_6, *TABLE_8)

@@ -15,16 +15,19 @@ OURS = 'ours'  # in a row's ``config_state``
 NO_CONFIG = 'no config'
 OTHERS = 'not of this network'
 ENSEMBLE = 'ensemble'
+# The printed cost of a network fits the built one if their ratio differs from that of ResNet by no more than this share.
+FIT = 0.05
 
 
 class ComparedRow(NamedTuple):
     """A row of the paper with what is known of it here.
 
-    paper: the row as printed. config_state: ``'ours'`` (a config exists), ``'no config'``, ``'ensemble'``, or
-    ``'not of this network'``.
+    paper: the row as printed. config: name of the config, of the released structure or of the wide one, None where there is
+    none. config_state: ``'ours'`` (a config exists), ``'no config'``, ``'ensemble'``, or ``'not of this network'``.
     complexity: with all units' heads, as in training. predicting: with the last unit's head alone. measured: of a log.
     """
     paper: paper.Row
+    config: Optional[str]
     config_state: str
     complexity: Optional[Complexity]
     predicting: Optional[Complexity]
@@ -48,7 +51,7 @@ def compare_rows(tables: Sequence[int], configs: Path, logs: Optional[Path] = No
         logs (Path, optional): Folder with work folders of runs.
 
     Returns:
-        list[ComparedRow]: In the paper's order.
+        list[ComparedRow]: In the paper's order; a row that has a wide form, too, comes twice.
 
     Raises:
         FileNotFoundError: if one of the folders does not exist.
@@ -62,25 +65,55 @@ def compare_rows(tables: Sequence[int], configs: Path, logs: Optional[Path] = No
     counted: Dict[str, Sequence[Complexity]] = {}
     rows = []
     for row in paper.ROWS:
-        if row.table in tables:
-            measured = results[paper.METRICS[row.table]].get(row.config)
-            rows.append(_compare(row, configs, counted, measured))
+        for config in (row.config, row.wide):
+            if row.table in tables and (config is not None or config is row.config):
+                measured = results[paper.METRICS[row.table]].get(config)
+                rows.append(_compare(row, config, configs, counted, measured))
     return rows
 
 
-def _compare(row: paper.Row, configs: Path, counted: Dict[str, Sequence[Complexity]],
+def _compare(row: paper.Row, config: Optional[str], configs: Path, counted: Dict[str, Sequence[Complexity]],
              measured: Optional[Measured]) -> ComparedRow:
-    if row.config is None:
+    if config is None:
         ours = row.remark == 'ensemble' and 'RSN' in row.name
-        return ComparedRow(row, ENSEMBLE if ours else OTHERS, None, None, None)
-    file = configs / f'{row.config}.py'
+        return ComparedRow(row, None, ENSEMBLE if ours else OTHERS, None, None, None)
+    file = configs / f'{config}.py'
     if not file.is_file():
-        return ComparedRow(row, NO_CONFIG, None, None, measured)
-    if row.config not in counted:
+        return ComparedRow(row, config, NO_CONFIG, None, None, measured)
+    if config not in counted:
         cfg = Config.fromfile(file)
         model = build_on_meta(cfg)
-        counted[row.config] = [count_complexity(model, input_size_of(cfg), prediction) for prediction in (False, True)]
-    return ComparedRow(row, OURS, *counted[row.config], measured)
+        counted[config] = [count_complexity(model, input_size_of(cfg), prediction) for prediction in (False, True)]
+    return ComparedRow(row, config, OURS, *counted[config], measured)
+
+
+def printed_ratio(row: ComparedRow) -> Optional[float]:
+    """GFLOPs printed over G MACs counted, None where one of them is not known."""
+    if row.complexity is None or row.paper.gflops is None:
+        return None
+    return row.paper.gflops / (row.complexity.macs / 1e9)
+
+
+def fits(row: ComparedRow, rows: Sequence[ComparedRow]) -> Optional[bool]:
+    """Whether a network of RSN's is the one whose cost the paper printed, judged by ResNet in the same body.
+
+    The paper prints ResNet's rows, whose structure is known, at a certain ratio to the count. A row of RSN fits if its own is
+    within :data:`FIT` of that of the ResNet of the same depth in Table 3, with as many stages if there is one.
+
+    Args:
+        row (ComparedRow): The row.
+        rows (Sequence[ComparedRow]): All rows, Table 3 among them.
+
+    Returns:
+        bool | None: None for rows that are not RSN's, and where a number is missing.
+    """
+    ratio, network = printed_ratio(row), row.paper.name.split(' ')[0]
+    if ratio is None or 'RSN' not in network:
+        return None
+    found = {other.paper.name: printed_ratio(other) for other in rows if other.paper.table == 3}
+    like = network.replace('RSN', 'ResNet')
+    reference = found.get(like, found.get(like.split('x')[-1]))
+    return None if reference is None else abs(ratio / reference - 1) <= FIT
 
 
 def compare_fields(tables: Sequence[int]) -> List[ComparedFields]:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from rsn_mm.analysis import paper
+from rsn_mm.analysis.complexity import Complexity
 from rsn_mm.analysis.report import render
-from rsn_mm.analysis.tables import compare_fields, compare_rows
+from rsn_mm.analysis.tables import ComparedRow, compare_fields, compare_rows, fits
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,7 +62,10 @@ class TestPaper:
 
     def test_every_row_with_a_config_has_one(self):
         """No row of ours is left without the config that stands for it."""
-        assert {row.config for row in paper.ROWS if row.config} <= {path.stem for path in (ROOT / 'configs').glob('*.py')}
+        named = {config for row in paper.ROWS for config in (row.config, row.wide) if config}
+        assert named <= {path.stem for path in (ROOT / 'configs').glob('*.py')}
+        wide = {path.stem for path in (ROOT / 'configs').glob('*_wide_*.py')}
+        assert wide == {row.wide for row in paper.ROWS if row.wide} and wide
 
 
 class TestRows:
@@ -89,6 +93,22 @@ class TestRows:
         row = next(r for r in compare_rows([8], two_configs, tmp_path) if r.paper.config)
         assert row.measured.value == pytest.approx(91)
 
+    def test_the_wide_form_is_a_row_of_its_own(self, two_configs):
+        rows = [row for row in compare_rows([3], two_configs) if row.paper.name == 'RSN-50']
+        assert [row.config for row in rows] == ['rsn50_coco_256x192', 'rsn50_wide_coco_256x192']
+        assert len([row for row in compare_rows([3], two_configs) if row.paper.name == 'ResNet-50']) == 1
+
+    def test_fits_where_resnet_of_its_depth_does(self):
+        """ResNet-50 is printed at 0.9 of its count: an RSN-50 of 0.855 to 0.945 fits."""
+        def row(name, gflops, macs, table=3):
+            counted = Complexity(macs=int(macs * 1e9), elementwise=0, parameters=1)
+            return ComparedRow(paper.Row(table, name, '256x192', 70., gflops), 'config', 'ours', counted, counted, None)
+
+        rows = [row('ResNet-50', 4.5, 5.), row('4xResNet-50', 8., 10.), row('RSN-50', 9.4, 10.), row('RSN-50', 9.5, 10.),
+                row('2xRSN-50', 8.6, 10., table=6), row('4xRSN-50 + PRM', 8.3, 10., table=5), row('RSN-101', 9., 10.)]
+        assert [fits(one, rows) for one in rows] == [None, None, True, False, True, True, None]
+        assert fits(row('RSN-50', None, 10.), rows) is None
+
     def test_missing_configs(self, tmp_path):
         with pytest.raises(FileNotFoundError, match='configs=.*nowhere.*rsn18_coco_256x192.py'):
             compare_rows([3], tmp_path / 'nowhere')
@@ -111,7 +131,7 @@ class TestReport:
         text = render([], compare_rows([3], two_configs), style)
         line = next(line for line in text.splitlines() if 'RSN-18' in line and 'Res2' not in line)
         cells = line.replace('|', ' ').split()
-        assert cells == ['RSN-18', '256x192', '73.6', 'not', 'trained', 'here', '2.5', '2.245', '1.11', '2.280', '2.140',
+        assert cells == ['RSN-18', '256x192', '73.6', 'not', 'trained', 'here', '2.5', '2.245', '1.11', '-', '2.280', '2.140',
                          '9.14', 'rsn18_coco_256x192.py']
         assert 'no config (resnet50_coco_256x192.py)' in text
         assert 'The gap' in text
