@@ -185,10 +185,11 @@ def _compiled() -> Optional[Callable]:
 def _check_sizes(input_size: Tuple[int, int], heatmap_size: Tuple[int, int]) -> None:
     for side, pixels, cells in zip(('width', 'height'), input_size, heatmap_size):
         if cells < 1 or pixels % cells:
+            fitting = tuple(4 * max(1, round(pixels / 4)) for pixels in input_size)
             raise ValueError(
                 f'heatmap_size={tuple(heatmap_size)} does not divide input_size={tuple(input_size)}: {side} {pixels} / {cells} '
-                f'is not a whole number. Both are (width, height); RSN predicts at a quarter of the input: heatmap_size='
-                f'{tuple(side // 4 for side in input_size)}.')
+                f'is not a whole number. Both are (width, height); RSN predicts at a quarter of the input: input_size='
+                f'{fitting}, heatmap_size={tuple(pixels // 4 for pixels in fitting)}.')
 
 
 def _check_kernel(name: str, kernel_size: int, heatmap_size: Tuple[int, int]) -> None:

@@ -30,11 +30,31 @@ INIT_CFG = (
 
 
 class _RSNBase(BaseModule):
-    """What both backbones share: the arguments of the block, and the check of loaded weights."""
+    """What both backbones share: freezing, and the check of loaded weights."""
 
-    def __init__(self, init_cfg: Union[dict, List[dict], None]) -> None:
+    def __init__(self, init_cfg: Union[dict, List[dict], None], frozen_stages: int, norm_eval: bool) -> None:
         super().__init__(init_cfg=[dict(cfg) for cfg in INIT_CFG] if init_cfg is None else init_cfg)
+        self.frozen_stages = frozen_stages
+        self.norm_eval = norm_eval
         self.register_load_state_dict_pre_hook(refuse_foreign_weights)
+
+    def _parts_to_freeze(self) -> List[nn.Module]:
+        """The stem, and what follows it, in the order of ``frozen_stages``."""
+        raise NotImplementedError
+
+    def train(self, mode: bool = True) -> '_RSNBase':
+        super().train(mode)
+        self._freeze()
+        if mode and self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+    def _freeze(self) -> None:
+        for module in self._parts_to_freeze()[:self.frozen_stages + 1]:
+            module.eval()
+            module.requires_grad_(False)
 
 
 @MODELS.register_module()
@@ -60,6 +80,9 @@ class RSN(_RSNBase):
             (with ``expansion=4`` that is their early, far dearer RSN-50), or of the 'bottleneck', the level's channels
             over ``expansion``. For 'rsb' alone. Defaults to None: 'input' at expansion 1, 'bottleneck' above.
         grouped_entry (bool): See :class:`ResidualStepsBlock`. Defaults to False.
+        frozen_stages (int): Freeze the stem (0) and as many whole stages of the cascade, from the first on. -1 freezes nothing.
+            Defaults to -1.
+        norm_eval (bool): Keep batch norms in eval mode while training. Defaults to False.
         with_cp (bool): Recompute blocks, units and connections between stages in the backward pass to save memory: a
             training step of 4x RSN-50 then peaks at a quarter. Defaults to False.
         norm_cfg (dict): Config of EVERY normalisation layer. Defaults to ``dict(type='BN')``.
@@ -97,20 +120,27 @@ class RSN(_RSNBase):
                  grouped_entry: bool = False,
                  with_cp: bool = False,
                  norm_cfg: dict = dict(type='BN'),
+                 frozen_stages: int = -1,
+                 norm_eval: bool = False,
                  init_cfg: Union[dict, List[dict], None] = None) -> None:
-        super().__init__(init_cfg)
+        super().__init__(init_cfg, frozen_stages, norm_eval)
         num_blocks = _num_blocks(depth, num_blocks)
         _check_positive(num_stages=num_stages, stem_channels=stem_channels, unit_channels=unit_channels,
                         expansion=expansion)
         if len(num_blocks) < 2:
             raise ValueError(f'num_blocks={list(num_blocks)} gives {len(num_blocks)} level; an hourglass needs at least 2. '
                              'Use RSNEncoder for a plain feature extractor.')
+        _check_frozen(frozen_stages, num_stages, 'all stages')
         self.num_stages = num_stages
         self.num_units = len(num_blocks)
         self.body = MultiStageBody(
             _block_factory(block, expansion, num_branches, match_capacity, branch_width_from, grouped_entry, with_cp, norm_cfg),
             BodySpec(num_stages, num_blocks, stem_channels, _level_channels(stem_channels, expansion, len(num_blocks)),
                      unit_channels, with_cp), norm_cfg)
+        self._freeze()
+
+    def _parts_to_freeze(self) -> List[nn.Module]:
+        return [self.body.stem, *self.body.stages]
 
     def forward(self, x: Tensor) -> Tuple[Tuple[Tensor, ...], ...]:
         return self.body(x)
@@ -155,13 +185,11 @@ class RSNEncoder(_RSNBase):
                  with_cp: bool = False,
                  norm_cfg: dict = dict(type='BN'),
                  init_cfg: Union[dict, List[dict], None] = None) -> None:
-        super().__init__(init_cfg)
+        super().__init__(init_cfg, frozen_stages, norm_eval)
         num_blocks = _num_blocks(depth, num_blocks)
         _check_positive(stem_channels=stem_channels, expansion=expansion)
         _check_levels(out_indices, frozen_stages, num_levels=len(num_blocks))
         self.out_indices = tuple(out_indices)
-        self.frozen_stages = frozen_stages
-        self.norm_eval = norm_eval
         num_levels = max(out_indices) + 1
         self.stem = Stem(stem_channels, norm_cfg)
         self.down = DownPath(
@@ -173,19 +201,8 @@ class RSNEncoder(_RSNBase):
         levels = self.down(self.stem(x))
         return tuple(levels[i] for i in self.out_indices)
 
-    def train(self, mode: bool = True) -> 'RSNEncoder':
-        super().train(mode)
-        self._freeze()
-        if mode and self.norm_eval:
-            for module in self.modules():
-                if isinstance(module, _BatchNorm):
-                    module.eval()
-        return self
-
-    def _freeze(self) -> None:
-        for module in [self.stem, *self.down.levels][:self.frozen_stages + 1]:
-            module.eval()
-            module.requires_grad_(False)
+    def _parts_to_freeze(self) -> List[nn.Module]:
+        return [self.stem, *self.down.levels]
 
 
 def _block_factory(block: str, expansion: int, num_branches: int, match_capacity: bool, branch_width_from: Optional[str],
@@ -244,6 +261,9 @@ def _check_levels(out_indices: Sequence[int], frozen_stages: int, num_levels: in
     if not out_indices or any(i not in range(num_levels) for i in out_indices):
         raise ValueError(f'out_indices={tuple(out_indices)} must name levels from 0 to {num_levels - 1} (shallow to deep), '
                          f'at least one. out_indices=({num_levels - 1}, ) returns the deepest.')
-    if frozen_stages not in range(-1, max(out_indices) + 2):
-        raise ValueError(f'frozen_stages={frozen_stages!r} must be from -1 (nothing) to {max(out_indices) + 1} (all that '
-                         'is built).')
+    _check_frozen(frozen_stages, max(out_indices) + 1, 'all that is built')
+
+
+def _check_frozen(frozen_stages: int, number: int, all_of_it: str) -> None:
+    if frozen_stages not in range(-1, number + 1):
+        raise ValueError(f'frozen_stages={frozen_stages!r} must be from -1 (nothing) to {number} ({all_of_it}).')

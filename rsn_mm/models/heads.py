@@ -235,6 +235,9 @@ class MultiStageHead(BaseHead):
         return nn.ModuleList(MODELS.build(cfg) for cfg in loss)
 
     def _check_features(self, feats: Features) -> None:
+        if isinstance(feats[0], Tensor):
+            raise ValueError(f'The backbone gives {len(feats)} single features, but this head is for stages of several units. '
+                             'Give it rsn_mm.RSN as its backbone, or a head of MMPose, such as HeatmapHead, to the encoder.')
         if len(feats) != self.num_stages or any(len(units) != self.num_units for units in feats):
             raise ValueError(f'The backbone gives {len(feats)} stages of {[len(units) for units in feats]} units, but the '
                              f'head was built for num_stages={self.num_stages} and num_units={self.num_units}. Set '
@@ -252,6 +255,10 @@ def _check_choice(name: str, value: Optional[str], allowed: Sequence[Optional[st
 
 
 def _check_target(heatmaps: Tensor, target: Tensor) -> None:
+    if target.shape[1] == 3 * heatmaps.shape[1]:
+        raise ValueError(f'The targets have {target.shape[1]} maps, three for each of the {heatmaps.shape[1]} joints: a '
+                         "heatmap and two offsets. This head predicts one heatmap a joint: take another codec, or give "
+                         "UDPHeatmap heatmap_type='gaussian'.")
     if heatmaps.shape != target.shape:
         raise ValueError(f'The network makes heatmaps of (B, K, H, W) = {tuple(heatmaps.shape)}, the targets have '
                          f"{tuple(target.shape)}. The codec's heatmap_size (w, h) must be a quarter of its input_size, "

@@ -214,6 +214,11 @@ class TestArguments:
         with pytest.raises(ValueError, match=rf'does not divide input_size=\(96, 128\): {side} .*=\(24, 32\)'):
             codec(input_size=input_size, heatmap_size=heatmap_size)
 
+    def test_the_sizes_that_are_recommended_are_taken(self):
+        with pytest.raises(ValueError, match=r'input_size=\(192, 248\), heatmap_size=\(48, 62\)'):
+            codec(input_size=(190, 250), heatmap_size=(47, 62))
+        codec(input_size=(192, 248), heatmap_size=(48, 62))
+
     @pytest.mark.parametrize('name', ['kernel_size', 'blur_kernel_size'])
     @pytest.mark.parametrize('value', [1, 4, -3, 0, 49, 5.0, (5, 5)])
     def test_kernel(self, name, value):

@@ -7,7 +7,7 @@ from mmpose.registry import MODELS
 from mmpose.testing import get_packed_inputs
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from rsn_mm.models import RSNEncoder
+from rsn_mm.models import RSN, RSNEncoder
 
 
 def encoder(**kwargs) -> RSNEncoder:
@@ -65,6 +65,35 @@ class TestFrozenStages:
     def test_wrong(self, frozen_stages):
         with pytest.raises(ValueError, match=r'frozen_stages=.* must be from -1 \(nothing\) to 4'):
             encoder(frozen_stages=frozen_stages)
+
+
+class TestWholeNetwork:
+
+    @staticmethod
+    def network(**kwargs) -> RSN:
+        return RSN(num_blocks=[1, 1], num_stages=3, stem_channels=8, unit_channels=8, **kwargs)
+
+    @pytest.mark.parametrize('frozen_stages', [-1, 0, 2, 3])
+    def test_stem_and_whole_stages_stay_as_they_are(self, frozen_stages):
+        net = self.network(frozen_stages=frozen_stages).train()
+        before = {name: t.clone() for name, t in net.state_dict().items()}
+        trained = [p for p in net.parameters() if p.requires_grad]
+        if trained:
+            torch.stack([u.square().sum() for stage in net(torch.randn(2, 3, 32, 32)) for u in stage]).sum().backward()
+            torch.optim.SGD(trained, lr=.1).step()
+        for number, part in enumerate([net.body.stem, *net.body.stages]):
+            prefix = 'body.stem.' if number == 0 else f'body.stages.{number - 1}.'
+            changed = any(not torch.equal(t, before[name]) for name, t in net.state_dict().items() if name.startswith(prefix))
+            assert changed is (number > frozen_stages), prefix
+            assert all(m.training is (number > frozen_stages) for m in part.modules())
+
+    def test_statistics_stay_while_training(self):
+        net = self.network(norm_eval=True).train()
+        assert not any(m.training for m in net.modules() if isinstance(m, _BatchNorm)) and net.training
+
+    def test_wrong(self):
+        with pytest.raises(ValueError, match=r'frozen_stages=4 must be from -1 \(nothing\) to 3 \(all stages\)'):
+            self.network(frozen_stages=4)
 
 
 class TestNormEval:

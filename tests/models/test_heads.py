@@ -9,7 +9,7 @@ from mmengine.structures import PixelData
 from torch import nn
 
 from rsn_mm.models import MultiStageHead
-from rsn_mm.models.heads import HeatmapPredictor
+from rsn_mm.models.heads import HeatmapPredictor, _check_target
 from rsn_mm.models.multi_stage import upsample
 
 CODEC = dict(type='rsn_mm.QuarterOffsetHeatmap', input_size=(64, 64), heatmap_size=(16, 16), kernel_size=5)
@@ -160,6 +160,14 @@ class TestErrors:
         message = rf'gives {num_stages} stages of \[{num_units},?.*num_stages=2 and num_units=3.*len\(num_blocks\)'
         with pytest.raises(ValueError, match=message):
             getattr(head(), call)(features(num_stages, num_units))
+
+    def test_an_encoder_as_backbone(self):
+        with pytest.raises(ValueError, match='gives 1 single features.*Give it rsn_mm.RSN'):
+            head().forward((torch.zeros(2, 8, 4, 4), ))
+
+    def test_targets_with_offsets(self):
+        with pytest.raises(ValueError, match="51 maps, three for each of the 17 joints.*heatmap_type='gaussian'"):
+            _check_target(torch.zeros(1, 17, 4, 4), torch.zeros(1, 51, 4, 4))
 
     def test_channels_of_the_backbone(self):
         with pytest.raises(ValueError, match=r'have 12 channels, .*in_channels=8.*unit_channels'):
