@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 import gpu_parts as parts
 import torch
 from common import command, environment, parser, use_device
+from gpu_video import video
 from training_step import Sizes
 
 
@@ -74,6 +75,7 @@ def plan(smoke: bool, device: str) -> List[Part]:
         Part('correctness', 90, lambda r: parts.correctness(r, one, device)),
         Part('no waiting', 60, lambda r: parts.no_waiting(r, one, device)),
         Part('prediction 1x', 75, lambda r: parts.prediction(r, one, device, batch, rounds)),
+        Part('video', 60, lambda r: video(r, device, 18 if smoke else 50, 2 if smoke else 100, min(rounds, 3))),
         Part('training 1x', 75, lambda r: parts.training(r, one, device, rounds)),
         Part('memory', 60, lambda r: parts.memory(r, four, device)),
         Part('prediction 4x', 75, lambda r: parts.prediction(r, four, device, batch, rounds)),

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from rsn_mm.deploy import fuse
+from rsn_mm.deploy.cuda_graphs import CudaGraphs
 
 DTYPES = dict(fp32=torch.float32, fp16=torch.float16, bf16=torch.bfloat16)
 Predict = Callable[[Tensor], Any]
@@ -76,21 +77,14 @@ def our_predict(decoder: Any, heatmaps: Callable[[Tensor], Tensor], graph_for: O
 
 def graphed(function: Callable[[Tensor], Any], example: Tensor) -> Callable[[Tensor], Any]:
     """``function`` as one CUDA graph. Its result is overwritten by the next call."""
-    static = example.clone()
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            function(static)
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        result = function(static)
+    graphs = CudaGraphs(function, example.clone())
+    graphs(len(example))
+    if not graphs.captured:
+        raise RuntimeError('no CUDA graph could be captured')
 
     def replay(images: Tensor) -> Any:
-        static.copy_(images)
-        graph.replay()
-        return result
+        graphs.inputs.copy_(images)
+        return graphs(len(images))
 
     return replay
 

@@ -43,18 +43,19 @@ class CropRule:
         return cls((int(width), int(height)), as_pair(steps['GetBBoxCenterScale'].get('padding', 1.25)),
                    bool(affine.get('use_udp', False)))
 
-    def crop(self, image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    def crop(self, image: np.ndarray, boxes: np.ndarray, out: Optional[np.ndarray] = None) -> np.ndarray:
         """Cut out every box.
 
         Args:
             image (np.ndarray): (H, W, 3) uint8.
             boxes (np.ndarray): (N, 4), left, top, right, bottom in image px.
+            out (np.ndarray, optional): Where to write the result. Defaults to a new array.
 
         Returns:
             np.ndarray: (N, h, w, 3) uint8 of the input size; black where the box leaves the image.
         """
         width, height = self.input_size
-        crops = np.empty((len(boxes), height, width, 3), dtype=np.uint8)
+        crops = np.empty((len(boxes), height, width, 3), dtype=np.uint8) if out is None else out
         warp_matrix = get_udp_warp_matrix if self.use_udp else get_warp_matrix
         for center, scale, crop in zip(*self._centers_and_scales(boxes), crops):
             matrix = warp_matrix(center, scale, 0., output_size=self.input_size)

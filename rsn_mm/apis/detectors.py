@@ -1,11 +1,16 @@
 """Where the boxes of people come from: a detector, or the whole picture; see ``given_boxes`` for those of the user."""
 from abc import ABC, abstractmethod
-from typing import Any, List, Mapping, NamedTuple, Optional, Protocol
+from itertools import groupby
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 import numpy as np
+import torch
 
 from .frames import Frame
 from .results import Skipped
+
+# Frames that a GPU detects at once.
+GPU_FRAMES = 8
 
 
 class Boxes(NamedTuple):
@@ -15,7 +20,11 @@ class Boxes(NamedTuple):
 
 
 class Detector(Protocol):
-    """Boxes of the people in a frame. ``number`` counts the frames of all sources from 0."""
+    """Boxes of the people in a frame. ``number`` counts the frames of all sources from 0.
+
+    One that gains by it also has ``frames_at_once``, a number above 1, and ``detect``, which takes up to so many frames and
+    gives the boxes of each.
+    """
 
     def __call__(self, frame: Frame, number: int) -> Boxes:
         ...
@@ -57,6 +66,8 @@ class MMDetDetector:
             Defaults to 0.3, as in MMPose's demo.
         random_weights (bool): Allow ``weights`` to be missing.
 
+    On a GPU frames of the same size are detected in batches.
+
     The class that is taken is the one called ``person`` in the detector's ``dataset_meta``, or else the first.
 
     Raises:
@@ -78,14 +89,41 @@ class MMDetDetector:
             steps = get_test_pipeline_cfg(self.model.cfg.copy())
             steps[0].type = 'mmdet.LoadImageFromNDArray'
             self._pipeline = Compose(steps)
+        self.frames_at_once = GPU_FRAMES if next(self.model.parameters()).is_cuda else 1
         self.person = person_class(self.model.dataset_meta)
         self.score_threshold = score_threshold
         self.nms_threshold = nms_threshold
 
     def __call__(self, frame: Frame, number: int) -> Boxes:
-        from mmdet.apis import inference_detector
+        return self.detect([frame])[0]
+
+    def detect(self, frames: Sequence[Frame]) -> List[Boxes]:
+        """Boxes of the people in each frame."""
+        data = [self._pipeline(dict(img=frame.image, img_id=0)) for frame in frames]
+        boxes: List[Boxes] = []
+        # Inputs of one size: among larger ones a picture would be padded, and so give other boxes than alone.
+        for _, alike in groupby(zip(frames, data), lambda pair: pair[1]['inputs'].shape):
+            boxes += self._boxes(list(alike))
+        return boxes
+
+    def _boxes(self, pairs: List[Tuple[Frame, Dict[str, Any]]]) -> List[Boxes]:
+        """Of frames and what the pipeline made of them; in halves where memory does not hold all."""
+        batch = dict(inputs=[data['inputs'] for _, data in pairs], data_samples=[data['data_samples'] for _, data in pairs])
+        try:
+            with torch.no_grad():
+                samples = self.model.test_step(batch)
+        except torch.cuda.OutOfMemoryError:
+            if len(pairs) == 1:
+                raise
+        else:
+            return [self._people(sample, frame) for sample, (frame, _) in zip(samples, pairs)]
+        torch.cuda.empty_cache()
+        self.frames_at_once = len(pairs) // 2
+        return self._boxes(pairs[:len(pairs) // 2]) + self._boxes(pairs[len(pairs) // 2:])
+
+    def _people(self, sample: Any, frame: Frame) -> Boxes:
         from mmpose.evaluation.functional import nms
-        found = inference_detector(self.model, frame.image, test_pipeline=self._pipeline).pred_instances.cpu().numpy()
+        found = sample.pred_instances.cpu().numpy()
         kept = (found.labels == self.person) & (found.scores >= self.score_threshold)
         rows = np.concatenate([found.bboxes, found.scores[:, None]], axis=1)[kept]
         return boxes_from(rows[nms(rows, self.nms_threshold)], frame.source)

@@ -1,8 +1,10 @@
 """Poses from pictures and video: reading, detection and cropping run beside the network, writing behind it."""
-from contextlib import ExitStack
+from collections import deque
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Union
+from typing import Callable, Deque, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from ..deploy import default_device
 from ..pictures import UnusableInput
 from .background import Deferred, Prefetch
 from .crops import usable
-from .detectors import Detector, GivenDetector
+from .detectors import Boxes, Detector, GivenDetector
 from .frames import Frame, Source
 from .given_boxes import GivenBoxes, given_boxes
 from .person_detectors import load_detector
@@ -20,17 +22,24 @@ from .sources import Inputs, find_sources, read_frames
 from .stream import PoseStream
 from .writers import PREDICTIONS, FolderWriter, check_folder
 
-# Frames that wait in front of the detector, in front of the network, and to be written.
+# Frames that wait in front of the detector, and to be written; in front of the network there is one batch of them.
 FRAMES_AHEAD = 8
+# Threads that cut crops, and how many of them at a time: 0.3 ms each at 256x192.
+CUTTERS, CROPS_A_JOB = 4, 4
 
 
 class _People(NamedTuple):
-    """A frame, its people's boxes (N, 4) and their scores (N,), their crops (N, h, w, 3), and boxes left out."""
+    """A frame, its people's boxes (N, 4) and their scores (N,), and how many boxes were left out."""
     frame: Frame
     boxes: np.ndarray
     box_scores: np.ndarray
-    crops: np.ndarray
     skipped_boxes: int
+
+
+class _Batch(NamedTuple):
+    """Frames, and the crops of all their people, (N, h, w, 3) uint8."""
+    frames: List[_People]
+    crops: np.ndarray
 
 
 class PoseInferencer:
@@ -156,43 +165,84 @@ class PoseInferencer:
             if not live:
                 frames = Prefetch(frames, ahead)
             stack.callback(frames.close)  # type: ignore[attr-defined]  # a Prefetch or a generator
-            people = Prefetch(self._find_people(frames, detector, skipped), ahead)
-            stack.callback(people.close)
-            for group in self._groups(people):
-                for one, result in zip(group, self._estimate(group, keep_images)):
-                    if write is not None:
-                        write(one.frame, result)
-                    yield result
+            cutters = stack.enter_context(ThreadPoolExecutor(CUTTERS, thread_name_prefix='rsn_mm-crops'))
+            batches = Prefetch(self._batches(frames, detector, cutters, skipped), 1)
+            stack.callback(batches.close)
+            for one, result in self._results(batches, keep_images):
+                if write is not None:
+                    write(one.frame, result)
+                yield result
             if open_writer is not None:
                 writer.complete = True
 
-    def _find_people(self, frames: Iterator[Frame], detector: Detector, skipped: List[Skipped]) -> Iterator[_People]:
-        for frame in frames:
+    def _batches(self, frames: Iterator[Frame], detector: Detector, cutters: Executor,
+                 skipped: List[Skipped]) -> Iterator[_Batch]:
+        """Frames that are ready together, up to a batch of persons. If one raises, those before it come first."""
+        at_once = getattr(detector, 'frames_at_once', 1)
+        for first in frames:
+            group: List[_People] = []
+            error: Optional[Exception] = None
+            taken = [first]
+            while taken and error is None:
+                while _is_ready(frames) and len(taken) < at_once:
+                    taken.append(next(frames))
+                try:
+                    for one in self._find_people(taken, detector, skipped):
+                        group.append(one)
+                except Exception as raised:
+                    error = raised
+                full = sum(len(one.boxes) for one in group) >= self.batch_size
+                taken = [next(frames)] if _is_ready(frames) and not full else []
+            if group:
+                yield _Batch(group, self._crops(group, cutters))
+            if error is not None:
+                raise error
+        if isinstance(detector, GivenDetector):
+            skipped += detector.unused()
+
+    def _find_people(self, frames: Sequence[Frame], detector: Detector, skipped: List[Skipped]) -> Iterator[_People]:
+        together: Optional[Sequence[Boxes]] = None
+        if len(frames) > 1:
+            with suppress(Exception):  # that of one frame, which comes again below, after the frames before it
+                together = detector.detect(frames)
+        for i, frame in enumerate(frames):
             try:
-                boxes, scores = detector(frame, frame.number)
+                boxes, scores = detector(frame, frame.number) if together is None else together[i]
             except UnusableInput as error:
                 left_out = Skipped(frame.source, str(error))
                 if left_out not in skipped:  # many frames of a video, one reason
                     skipped.append(left_out)
                 continue
             kept = usable(boxes, frame.image.shape[1::-1])
-            yield _People(frame, boxes[kept], scores[kept], self.model.crops.crop(frame.image, boxes[kept]),
-                          int(len(kept) - kept.sum()))
-        if isinstance(detector, GivenDetector):
-            skipped += detector.unused()
+            yield _People(frame, boxes[kept], scores[kept], int(len(kept) - kept.sum()))
 
-    def _groups(self, people: Prefetch[_People]) -> Iterator[List[_People]]:
-        """Frames that are ready together, up to a batch of persons."""
-        for first in people:
-            group = [first]
-            while people.ready and sum(len(one.boxes) for one in group) < self.batch_size:
-                group.append(next(people))
-            yield group
+    def _crops(self, group: Sequence[_People], cutters: Executor) -> np.ndarray:
+        """Crops of a group of frames, cut by several threads into memory that the device copies from."""
+        crops = self.model.runtime.empty_crops(sum(len(one.boxes) for one in group))
+        jobs, start = [], 0
+        for one in group:
+            for first in range(0, len(one.boxes), CROPS_A_JOB):
+                boxes = one.boxes[first:first + CROPS_A_JOB]
+                jobs.append(cutters.submit(self.model.crops.crop, one.frame.image, boxes, crops[start:start + len(boxes)]))
+                start += len(boxes)
+        for job in jobs:
+            job.result()
+        return crops
 
-    def _estimate(self, group: Sequence[_People], keep_images: bool) -> Iterator[PoseResult]:
+    def _results(self, batches: Prefetch[_Batch], keep_images: bool) -> Iterator[Tuple[_People, PoseResult]]:
+        """Joints of a batch are fetched once the next has been sent: a GPU then never waits for the host. If no next one is
+        ready, they are fetched at once."""
+        under_way: Deque[Tuple[_Batch, Callable]] = deque()
+        for batch in batches:
+            under_way.append((batch, self.model.runtime.submit(batch.crops)))
+            hold = 1 if self.model.runtime.asynchronous and batches.ready else 0
+            while len(under_way) > hold:
+                sent, joints = under_way.popleft()
+                yield from zip(sent.frames, self._poses(sent.frames, *joints(), keep_images))
+
+    def _poses(self, group: Sequence[_People], all_keypoints: np.ndarray, all_scores: np.ndarray,
+               keep_images: bool) -> Iterator[PoseResult]:
         """One result for each frame of a group."""
-        crops = group[0].crops if len(group) == 1 else np.concatenate([one.crops for one in group])
-        all_keypoints, all_scores = self.model.runtime(crops)
         ends = np.cumsum([len(one.boxes) for one in group])
         for one, keypoints, scores in zip(group, np.split(all_keypoints, ends[:-1]), np.split(all_scores, ends[:-1])):
             yield PoseResult(
@@ -208,6 +258,11 @@ class PoseInferencer:
                 time=one.frame.time or 0.,
                 skipped_boxes=one.skipped_boxes,
                 image=one.frame.image if keep_images else None)
+
+
+def _is_ready(frames: Iterator[Frame]) -> bool:
+    """Whether a frame can be taken without waiting. A live source is read as it comes, without a Prefetch."""
+    return getattr(frames, 'ready', False)
 
 
 def _total(sources: Sequence[Source]) -> Optional[int]:

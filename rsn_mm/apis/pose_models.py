@@ -1,6 +1,6 @@
 """A pose estimator by name, path or exported file, ready to run on crops."""
 from pathlib import Path
-from typing import Any, NamedTuple, Optional, Protocol, Tuple
+from typing import Any, Callable, NamedTuple, Optional, Protocol, Tuple
 
 import numpy as np
 import torch
@@ -26,9 +26,17 @@ CPU_BATCH, GPU_BATCH = 16, 64
 
 
 class CropModel(Protocol):
-    """Crops (N, h, w, 3) uint8 BGR in, keypoints (N, K, 2) in input px and scores (N, K) out."""
+    """Crops (N, h, w, 3) uint8 BGR in, keypoints (N, K, 2) in input px and scores (N, K) out: a :class:`PoseRuntime`, or what
+    has these of its attributes and methods."""
     num_keypoints: int
     precision: str
+    asynchronous: bool
+
+    def empty_crops(self, count: int) -> np.ndarray:
+        ...
+
+    def submit(self, images: np.ndarray) -> Callable[[], Tuple[np.ndarray, np.ndarray]]:
+        ...
 
     def __call__(self, images: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         ...
@@ -50,18 +58,22 @@ class MMPoseRuntime:
 
     Args:
         estimator (TopdownPoseEstimator): As ``init_model`` makes it.
+        input_size (tuple[int, int]): Width and height of the crops in px.
         flip_test (bool): Average with the mirrored crop.
         max_batch (int): Crops that are computed at once.
         precision (str): See :class:`PoseInferencer`. In half precision the backbone computes by autocast, the head in float32.
             'auto' is float32: what half precision does to other networks than RSN has not been measured.
     """
 
-    def __init__(self, estimator: TopdownPoseEstimator, flip_test: bool, max_batch: int,
+    asynchronous = False
+
+    def __init__(self, estimator: TopdownPoseEstimator, input_size: Tuple[int, int], flip_test: bool, max_batch: int,
                  precision: str = 'auto') -> None:
         self._device = next(estimator.parameters()).device
         available = sorted(torch_precisions(self._device), key='float32'.__ne__)
         self.precision = select(precision, available, f'PyTorch on {self._device} for models of MMPose')
         self._estimator = estimator
+        self._input_size = input_size
         self._test_cfg = dict(estimator.test_cfg or {}, flip_test=flip_test, output_heatmaps=False)
         self._max_batch = max_batch
         self._kept = self._test_cfg.get('output_keypoint_indices')
@@ -75,6 +87,14 @@ class MMPoseRuntime:
                 kept = slice(None) if self._kept is None else self._kept
                 keypoints[i], scores[i] = found.keypoints[0, kept], found.keypoint_scores[0, kept]
         return keypoints, scores
+
+    def submit(self, images: np.ndarray) -> Callable[[], Tuple[np.ndarray, np.ndarray]]:
+        joints = self(images)
+        return lambda: joints
+
+    def empty_crops(self, count: int) -> np.ndarray:
+        width, height = self._input_size
+        return np.empty((count, height, width, 3), np.uint8)
 
     @torch.no_grad()
     def _predict(self, images: np.ndarray) -> Any:
@@ -118,7 +138,7 @@ def load_pose_model(pose: Optional[str], weights: Optional[str] = None, runtime:
     head = estimator.head
     loaded: CropModel
     if runtime == 'torch' and not (isinstance(head, MultiStageHead) and isinstance(head.decoder, QuarterOffsetHeatmap)):
-        loaded = MMPoseRuntime(estimator, bool(flip_test), batch_size, precision)
+        loaded = MMPoseRuntime(estimator, crops.input_size, bool(flip_test), batch_size, precision)
     else:
         loaded = load_runtime(estimator, runtime, device=device, flip_test=flip_test, max_batch=batch_size, precision=precision)
     return PoseModel(loaded, crops, PoseMeta.from_dataset_meta(estimator.dataset_meta),

@@ -166,7 +166,7 @@ class QuarterOffsetHeatmap(BaseKeypointCodec):
         x, y = points.unbind(-1)
         x, y = x.clamp(0, width - 1), y.clamp(0, height - 1)
         index = y.round().long() * width + x.round().long()
-        values = heatmaps.flatten(2).gather(2, index[..., None])[..., 0]
+        values = heatmaps.flatten(2).gather(2, index.unsqueeze(-1)).squeeze(-1)
         scale_x, scale_y = self.scale_factor.tolist()
         keypoints = torch.stack([x * scale_x + scale_x / 2, y * scale_y + scale_y / 2], dim=-1)
         return keypoints, values / PEAK + SCORE_OF_NOTHING

@@ -63,7 +63,7 @@ def two_highest(heatmaps: Tensor, blur: Blur) -> Tensor:
     second = flat.scatter(-1, first, 0.).argmax(dim=-1, keepdim=True)
     index = torch.cat([first, second], dim=-1)
     pixels = torch.stack([index % width, torch.div(index, width, rounding_mode='floor')], dim=-1) - margin
-    return torch.where(index[..., None] == 0, -blur.border, pixels).float()
+    return torch.where(index.unsqueeze(-1) == 0, -blur.border, pixels).float()
 
 
 def _filter(maps: Tensor, kernel: List[float], dim: int) -> Tensor:

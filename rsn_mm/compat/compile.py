@@ -12,6 +12,7 @@ from torch import nn
 
 # MMPose's heads are not called: their ``loss`` and ``predict`` call these methods.
 HEAD_METHODS = ('forward', 'forward_last')
+CUDA_GRAPH_MODES = ('reduce-overhead', 'max-autotune')
 
 
 def missing() -> Optional[str]:
@@ -68,6 +69,10 @@ def _options(setting: Any) -> Optional[Dict[str, Any]]:
     if not isinstance(setting, dict):
         raise TypeError(f"compile={setting!r} in the config is neither True, False nor a dict of torch.compile's arguments. "
                         "Give True, or for example dict(mode='max-autotune-no-cudagraphs').")
+    if setting.get('mode') in CUDA_GRAPH_MODES:
+        raise ValueError(f"compile=dict(mode={setting['mode']!r}) in the config: that mode captures CUDA graphs, whose results "
+                         "the next call overwrites, and the flip test calls the backbone twice. Take 'default' or "
+                         "'max-autotune-no-cudagraphs'.")
     return dict(setting)
 
 

@@ -1,10 +1,12 @@
 """What every runtime of a pose model does."""
 from abc import ABC, abstractmethod
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, NamedTuple, Sequence
 
 import numpy as np
 
 from .metadata import PoseMetadata
+
+Outputs = Dict[str, np.ndarray]
 
 
 class Joints(NamedTuple):
@@ -25,8 +27,10 @@ class PoseRuntime(ABC):
         num_keypoints (int): Number of joints K.
         metadata (PoseMetadata): What else is known of the model.
         precision (str): What it computes in: 'float32', 'bfloat16', 'float16' or 'int8'.
+        asynchronous (bool): Whether :meth:`submit` returns before the joints are there.
     """
     precision: str
+    asynchronous = False
 
     def __init__(self, metadata: PoseMetadata, max_batch: int) -> None:
         if max_batch < 1:
@@ -48,33 +52,50 @@ class PoseRuntime(ABC):
         Raises:
             TypeError, ValueError: if ``images`` has another dtype or shape, or the model gives heatmaps alone.
         """
+        return self.submit(images)()
+
+    def submit(self, images: np.ndarray) -> Callable[[], Joints]:
+        """Begin to find joints; what is returned gives them. Where the runtime is :attr:`asynchronous`, it computes meanwhile.
+
+        Args:
+            images (np.ndarray): As above, best in memory of :meth:`empty_crops`. They must stay as they are until the joints
+                have been taken.
+        """
         if 'keypoints' not in self.metadata.outputs:
             raise ValueError("The model gives heatmaps alone (outputs='heatmaps'): call heatmaps(), and decode them with its "
                              f"codec, {self.metadata.codec}. Export it with outputs='joints' to have joints.")
-        k = self.num_keypoints
-        return Joints(*self._in_batches(images, ('keypoints', 'scores'), ((k, 2), (k, ))))
+        finish = self._start(self._checked(images), ('keypoints', 'scores'))
+        return lambda: Joints(**finish())
 
     def heatmaps(self, images: np.ndarray) -> np.ndarray:
         """Heatmaps (N, K, H, W), float32, of crops as above. The model must give them (outputs='heatmaps' or 'both')."""
         if 'heatmaps' not in self.metadata.outputs:
             raise ValueError("The model gives no heatmaps (outputs='joints'). Export or load it with outputs='both'.")
-        width, height = self.metadata.heatmap_size
-        maps, = self._in_batches(images, ('heatmaps', ), ((self.num_keypoints, height, width), ))
-        return maps
+        return self._start(self._checked(images), ('heatmaps', ))()['heatmaps']
 
-    @abstractmethod
-    def _run(self, images: np.ndarray) -> Dict[str, np.ndarray]:
-        """Outputs by name, of 1 to ``max_batch`` crops."""
+    def empty_crops(self, count: int) -> np.ndarray:
+        """Memory for ``count`` crops, (N, h, w, 3) uint8, from which they reach the device soonest."""
+        width, height = self.input_size
+        return np.empty((count, height, width, 3), np.uint8)
 
-    def _in_batches(self, images: np.ndarray, names: Sequence[str], shapes: Sequence[Tuple[int, ...]]) -> List[np.ndarray]:
-        images = self._checked(images)
-        made = [np.empty((len(images), *shape), np.float32) for shape in shapes]
+    def _start(self, images: np.ndarray, names: Sequence[str]) -> Callable[[], Outputs]:
+        """Begin to compute outputs of any number of crops; what is returned gives them."""
+        outputs = self._empty_outputs(len(images), names)
         for start in range(0, len(images), self.max_batch):
             part = slice(start, start + self.max_batch)
-            outputs = self._run(images[part])
-            for array, name in zip(made, names):
-                array[part] = outputs[name]
-        return made
+            found = self._run(images[part])
+            for name, array in outputs.items():
+                array[part] = found[name]
+        return lambda: outputs
+
+    @abstractmethod
+    def _run(self, images: np.ndarray) -> Outputs:
+        """Outputs by name, of 1 to ``max_batch`` crops."""
+
+    def _empty_outputs(self, count: int, names: Sequence[str]) -> Outputs:
+        width, height = self.metadata.heatmap_size
+        shapes = dict(keypoints=(2, ), scores=(), heatmaps=(height, width))
+        return {name: np.empty((count, self.num_keypoints, *shapes[name]), np.float32) for name in names}
 
     def _checked(self, images: np.ndarray) -> np.ndarray:
         width, height = self.input_size

@@ -4,7 +4,7 @@ from typing import Any, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
-from .base import PoseRuntime
+from .base import Outputs, PoseRuntime
 from .metadata import METADATA_KEY, PoseMetadata, require
 from .precision import onnxruntime_precisions, openvino_precisions, select
 
@@ -36,7 +36,7 @@ class OnnxRuntime(PoseRuntime):
         available = onnxruntime_precisions(provider != 'CPUExecutionProvider', self.metadata.precision)
         self.precision = select(precision, available, f'ONNX Runtime on {device} for {path}')
 
-    def _run(self, images: np.ndarray) -> Dict[str, np.ndarray]:
+    def _run(self, images: np.ndarray) -> Outputs:
         names = list(self.metadata.outputs)
         return dict(zip(names, self.session.run(names, {'images': images})))
 
@@ -82,6 +82,6 @@ class OpenVINORuntime(PoseRuntime):
             options['INFERENCE_NUM_THREADS'] = threads
         self.request = core.compile_model(model, device.upper(), options).create_infer_request()
 
-    def _run(self, images: np.ndarray) -> Dict[str, np.ndarray]:
+    def _run(self, images: np.ndarray) -> Outputs:
         outputs = self.request.infer({0: images}, share_inputs=True, share_outputs=True)
         return {name: outputs[i] for i, name in enumerate(self.metadata.outputs)}

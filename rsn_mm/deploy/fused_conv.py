@@ -15,8 +15,8 @@ class FusedConv(nn.Module):
     """``relu(conv(x) + add)`` with a batch norm's fixed statistics in the weights. For prediction only.
 
     On a CPU in float32 oneDNN does all of it in one pass, with weights in the layout that it wants, kept from call to
-    call. Elsewhere, under autocast, while a graph is exported or compiled, and where a gradient is asked for, the same is
-    plain tensor operations.
+    call. On a GPU cuDNN does, where a ReLU ends it. Elsewhere, under autocast, while a graph is exported or compiled, and
+    where a gradient is asked for, the same is plain tensor operations.
 
     Args:
         conv (nn.Conv2d): The convolution, with zero padding.
@@ -33,11 +33,19 @@ class FusedConv(nn.Module):
         self.set_weight(*_folded(conv, norm))
         self.stride, self.padding, self.dilation, self.groups = conv.stride, conv.padding, conv.dilation, conv.groups
         self.relu = relu
+        self._cudnn_refuses = False
         self.eval()
 
     def forward(self, x: Tensor, add: Optional[Tensor] = None) -> Tensor:
         if self._onednn_takes(x):
             return self._forward_onednn(x, add)
+        if self._cudnn_takes(x):
+            try:
+                return self._forward_cudnn(x, add)
+            except torch.cuda.OutOfMemoryError:
+                raise
+            except RuntimeError:  # no such kernel in this cuDNN, for this GPU and these sizes
+                self._cudnn_refuses = True
         x = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
         if add is not None:
             x = x + add
@@ -76,6 +84,17 @@ class FusedConv(nn.Module):
         return torch.ops.mkldnn._convolution_pointwise(
             x, add, *arguments, 'add', 1.0, 'relu' if self.relu else None, [], None)
 
+    def _cudnn_takes(self, x: Tensor) -> bool:
+        return (CUDNN and self.relu and x.is_cuda and not self._cudnn_refuses and torch.backends.cudnn.enabled
+                and x.dtype == self.weight.dtype and not x.requires_grad and not torch.compiler.is_compiling()
+                and not torch.jit.is_tracing() and not torch.is_autocast_enabled('cuda') and x.numel() > 0)
+
+    def _forward_cudnn(self, x: Tensor, add: Optional[Tensor]) -> Tensor:
+        arguments = (self.bias, self.stride, self.padding, self.dilation, self.groups)
+        if add is None:
+            return torch.cudnn_convolution_relu(x, self.weight, *arguments)
+        return torch.cudnn_convolution_add_relu(x, self.weight, add, 1., *arguments)
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> 'FusedConv':
         self._packed = None  # the weights move or change their type
         return super()._apply(fn, recurse)
@@ -95,6 +114,7 @@ def _onednn_available() -> bool:
 
 
 ONEDNN = _onednn_available()
+CUDNN = all(hasattr(torch, name) for name in ('cudnn_convolution_relu', 'cudnn_convolution_add_relu'))
 
 
 def fused_conv_module(module: ConvModule) -> Optional[nn.Module]:

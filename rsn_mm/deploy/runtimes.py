@@ -9,6 +9,7 @@ from torch import nn
 from .base import PoseRuntime
 from .export import export_onnx
 from .file_runtimes import PROVIDERS, OnnxRuntime, OpenVINORuntime
+from .gpu_runtime import GpuRuntime
 from .metadata import check_choice, require
 from .torch_runtime import TorchRuntime
 
@@ -67,7 +68,8 @@ def load_runtime(source: Source,
         if threads is not None:
             raise ValueError(f"threads={threads} is for 'onnxruntime' and 'openvino'. PyTorch's threads are those of the whole "
                              'process: torch.set_num_threads.')
-        return TorchRuntime(source, device, precision, outputs, bool(flip_test), max_batch, fused)
+        make_torch = GpuRuntime if torch.device(device).type == 'cuda' else TorchRuntime
+        return make_torch(source, device, precision, outputs, bool(flip_test), max_batch, fused)
     make = OnnxRuntime if runtime == 'onnxruntime' else OpenVINORuntime
     if isinstance(source, nn.Module):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,11 +1,9 @@
 """A pose model in PyTorch."""
-from typing import Dict
-
 import numpy as np
 import torch
 from torch import nn
 
-from .base import PoseRuntime
+from .base import Outputs, PoseRuntime
 from .graph import PoseGraph, check_model, flip_indices_of
 from .metadata import PoseMetadata
 from .precision import DTYPES, select, torch_precisions
@@ -15,7 +13,7 @@ GPU_BRANCHES = 8
 
 
 class TorchRuntime(PoseRuntime):
-    """The model in PyTorch, on a CPU or a GPU.
+    """The model in PyTorch, on any device.
 
     Args:
         model (nn.Module): The pose estimator. It is copied.
@@ -35,7 +33,7 @@ class TorchRuntime(PoseRuntime):
         super().__init__(PoseMetadata.from_model(model, self.graph.outputs, flip_test, self.precision), max_batch)
 
     @torch.inference_mode()
-    def _run(self, images: np.ndarray) -> Dict[str, np.ndarray]:
+    def _run(self, images: np.ndarray) -> Outputs:
         outputs = dict(heatmaps=self.graph.heatmaps(torch.from_numpy(images).to(self.device, non_blocking=True)))
         if 'keypoints' in self.metadata.outputs:
             outputs['keypoints'], outputs['scores'] = self.graph.codec.decode_batch(outputs['heatmaps'])

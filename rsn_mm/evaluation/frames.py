@@ -1,6 +1,6 @@
 """Where the pixels of a heatmap lie in the image, and heatmaps brought from one such frame to another."""
 from dataclasses import dataclass
-from typing import Any, Tuple
+from typing import Any, List, Tuple
 
 import numpy as np
 import torch
@@ -86,24 +86,30 @@ def resample(heatmaps: Tensor, frame: HeatmapFrame, crops: Crops, target: Heatma
     same_crops = np.array_equal(crops.center, target_crops.center) and np.array_equal(crops.scale, target_crops.scale)
     if same_crops and frame == target:
         return heatmaps
-    size = torch.tensor(frame.size, dtype=torch.float64)
-    pixels = torch.from_numpy(_source_pixels(frame, crops, target, target_crops))  # (B, H', W', 2)
-    # -1 and 1 are the centres of the outermost pixels.
-    grid = (2 * pixels / (size - 1).clamp(min=1) - 1).to(heatmaps.device, heatmaps.dtype)
+    rows = []
+    for pixels, size in zip(_source_pixels(frame, crops, target, target_crops), frame.size):
+        # -1 and 1 are the centres of the outermost pixels.
+        rows += [2 * pixels / max(size - 1, 1) - 1, (pixels > -.501) & (pixels < size - .499)]
+    sent = torch.from_numpy(np.concatenate(rows, axis=1)).to(heatmaps.dtype)
+    if heatmaps.is_cuda:
+        sent = sent.pin_memory()
+    # One copy, of rows and columns: the grid is made of them on the device.
+    width, height = target.size
+    x, inside_x, y, inside_y = sent.to(heatmaps.device, non_blocking=True).split([width, width, height, height], dim=1)
+    grid = torch.stack(torch.broadcast_tensors(x.unsqueeze(1), y.unsqueeze(2)), dim=-1)  # (B, H', W', 2)
     sampled = F.grid_sample(heatmaps, grid, mode='bilinear', padding_mode='border', align_corners=True)
-    inside = ((pixels > -.501) & (pixels < size - .499)).all(dim=-1)
-    sampled = sampled * inside.to(heatmaps.device, heatmaps.dtype)[:, None]
+    sampled = sampled * (inside_x.unsqueeze(1) * inside_y.unsqueeze(2)).unsqueeze(1)
     return sampled if frame.peak == target.peak else sampled * (target.peak / frame.peak)
 
 
-def _source_pixels(frame: HeatmapFrame, crops: Crops, target: HeatmapFrame, target_crops: Crops) -> np.ndarray:
-    """The source pixel (x, y), not rounded, that lies where each target pixel lies, (B, H', W', 2)."""
-    step, start = target.to_input()
-    x = np.arange(target.size[0]) * step[0] + start[0]
-    y = np.arange(target.size[1]) * step[1] + start[1]
-    share = np.stack(np.meshgrid(x, y), axis=-1) / target.input_size  # of the crop, (H', W', 2)
-    per_crop = (slice(None), None, None)
-    image = (share - .5) * target_crops.scale[per_crop] + target_crops.center[per_crop]
-    share = (image - crops.center[per_crop]) / crops.scale[per_crop] + .5
-    step, start = frame.to_input()
-    return (share * frame.input_size - start) / step
+def _source_pixels(frame: HeatmapFrame, crops: Crops, target: HeatmapFrame, target_crops: Crops) -> List[np.ndarray]:
+    """The source column (B, W') and row (B, H'), not rounded, that lie where each target column and row lies."""
+    (step, start), (source_step, source_start) = target.to_input(), frame.to_input()
+    pixels = []
+    for axis in range(2):
+        of_crop = (slice(None), axis, None)
+        share = (np.arange(target.size[axis]) * step[axis] + start[axis]) / target.input_size[axis]
+        image = (share - .5) * target_crops.scale[of_crop] + target_crops.center[of_crop]
+        share = (image - crops.center[of_crop]) / crops.scale[of_crop] + .5
+        pixels.append((share * frame.input_size[axis] - source_start[axis]) / source_step[axis])
+    return pixels

@@ -102,6 +102,7 @@ class MultiStageHead(BaseHead):
         self.out_channels = out_channels
         self.visibility_rule = visibility_rule
         self.device_targets = None if encoder is None else build_device_targets(encoder)
+        self._sent_flip_indices: Optional[Tuple[tuple, Tensor]] = None
         self.decoder = None if decoder is None else KEYPOINT_CODECS.build(decoder)
         self.loss_modules = self._build_losses(loss)
 
@@ -152,7 +153,7 @@ class MultiStageHead(BaseHead):
             mirrored = flip_heatmaps(
                 self.forward_last(mirrored_feats),
                 flip_mode=test_cfg.get('flip_mode', 'heatmap'),
-                flip_indices=batch_data_samples[0].metainfo['flip_indices'],
+                flip_indices=self._flip_indices(batch_data_samples[0].metainfo['flip_indices'], mirrored_feats[-1][-1].device),
                 shift_heatmap=test_cfg.get('shift_heatmap', False))
             heatmaps = (self.forward_last(feats) + mirrored) * 0.5
         else:
@@ -181,6 +182,13 @@ class MultiStageHead(BaseHead):
             value = module(heatmaps[i], target, targets.weights) if weighted else module(heatmaps[i], target)
             losses[f'loss_s{stage + 1}u{unit + 1}'] = value
         return losses
+
+    def _flip_indices(self, indices: Sequence[int], device: torch.device) -> Tensor:
+        """On the device, kept from batch to batch: a list would be sent in each of them, and the host wait for it."""
+        key = (tuple(indices), device)
+        if self._sent_flip_indices is None or self._sent_flip_indices[0] != key:
+            self._sent_flip_indices = key, torch.as_tensor(key[0], device=device)
+        return self._sent_flip_indices[1]
 
     def _targets(self, samples: OptSampleList, heatmaps: Tensor) -> Union[PackedTargets, DrawnTargets]:
         if 'gt_fields' in samples[0]:

@@ -126,10 +126,46 @@ def test_people_alone_are_taken_each_once_and_with_a_score(tiny_detector: List[s
     found = DetDataSample(pred_instances=InstanceData(
         bboxes=boxes, scores=torch.tensor([.8, .9, .7, .2, .6]), labels=torch.tensor([1, 1, 0, 1, 1])))
     detector = MMDetDetector(*tiny_detector, device='cpu')
-    monkeypatch.setattr('mmdet.apis.inference_detector', lambda model, image, test_pipeline: found)
-    people = detector(Frame('a', 0, EMPTY), 0)
+    monkeypatch.setattr(detector.model, 'test_step', lambda batch: [found])
+    people = detector(Frame('a', 0, np.zeros((40, 80, 3), np.uint8)), 0)
     np.testing.assert_array_equal(people.boxes, boxes[[1, 4]])
     np.testing.assert_allclose(people.scores, [.9, .6])
+
+
+def test_frames_of_one_size_make_a_batch(tiny_detector: List[str], pictures: List[np.ndarray], monkeypatch) -> None:
+    """And have the boxes that each of them has alone."""
+    detector = MMDetDetector(*tiny_detector, device='cpu', score_threshold=0.01, nms_threshold=0.5)
+    assert detector.frames_at_once == 1, 'a CPU gains nothing by batches'
+    frames = [Frame('a', i, picture) for i, picture in enumerate([*pictures[:1] * 2, pictures[0][:40], pictures[0][::-1]])]
+    pipeline = detector._pipeline
+
+    def narrower(data: dict) -> dict:
+        height = len(data['img'])
+        found = pipeline(data)
+        return dict(found, inputs=found['inputs'][:, :-32]) if height == 40 else found
+
+    monkeypatch.setattr(detector, '_pipeline', narrower)
+    alone = [detector(frame, 0) for frame in frames]
+    sizes, test_step = [], detector.model.test_step
+
+    def counted(batch: dict) -> Any:
+        sizes.append(len(batch['inputs']))
+        if sizes[-1] > most:
+            raise torch.cuda.OutOfMemoryError
+        return test_step(batch)
+
+    monkeypatch.setattr(detector.model, 'test_step', counted)
+    for memory, expected in ((4, [2, 1, 1]), (1, [2, 1, 1, 1, 1])):
+        sizes.clear()
+        most = memory
+        together = detector.detect(frames)
+        assert sizes == expected
+        for (boxes, scores), (expected_boxes, expected_scores) in zip(together, alone):
+            np.testing.assert_allclose(boxes, expected_boxes, atol=1e-3)
+            np.testing.assert_allclose(scores, expected_scores, atol=1e-5)
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        most = 0
+        detector.detect(frames)
 
 
 def test_a_detector_needs_weights(tiny_detector: List[str]) -> None:

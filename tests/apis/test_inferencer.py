@@ -1,6 +1,7 @@
 """PoseInferencer: the same poses as MMPose's own functions, frame by frame, in order, whatever else goes wrong."""
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import List
 
@@ -10,14 +11,16 @@ import pytest
 from mmpose.apis import inference_topdown, init_model
 
 from rsn_mm.apis import PoseInferencer, PoseResult
+from rsn_mm.apis.detectors import boxes_from
 from rsn_mm.apis.frames import Frame
+from rsn_mm.apis.inferencer import _Batch, _People
 
 BOXES = np.array([[10, 5, 80, 110], [60.5, 20.25, 120, 100], [-30, 40, 50, 200]], np.float32)
 
 
 def no_threads_left() -> bool:
     """Of an inferencer; those of a server's models may live on."""
-    own = ('rsn_mm-prefetch', 'rsn_mm-deferred')
+    own = ('rsn_mm-prefetch', 'rsn_mm-deferred', 'rsn_mm-crops')
     return not [thread for thread in threading.enumerate() if thread.name.startswith(own)]
 
 
@@ -148,6 +151,103 @@ def test_an_exception_of_a_thread_comes_out(inferencer: PoseInferencer, pictures
         results.extend(iter_into(stream, results))
     assert len(results) == 2 and no_threads_left()
     assert len(json.loads((tmp_path / 'out' / 'predictions.json').read_text())['images']) == 2
+
+
+def test_frames_are_detected_together(inferencer: PoseInferencer, pictures, monkeypatch) -> None:
+    """Where the detector can; a frame that breaks it takes none of those before it away."""
+    calls: List[List[int]] = []
+
+    class Together:
+        frames_at_once = 3
+
+        def __call__(self, frame: Frame, number: int):
+            return self.detect([frame])[0]
+
+        def detect(self, frames):
+            calls.append([frame.index for frame in frames])
+            if broken in calls[-1]:
+                raise RuntimeError('the detector broke')
+            return [boxes_from(BOXES[:1 + frame.index % 3], '') for frame in frames]
+
+    class AllReady:
+        """Frames without a thread."""
+
+        def __init__(self, items, depth: int) -> None:
+            self._items = list(items)
+
+        ready = property(lambda self: bool(self._items))
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            if not self._items:
+                raise StopIteration
+            return self._items.pop(0)
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(inferencer, 'detector', Together())
+    monkeypatch.setattr(inferencer, 'batch_size', 5)
+    frames = AllReady([Frame('clip', i, pictures[0]) for i in range(8)], 8)
+    broken = -1
+    with ThreadPoolExecutor(2) as cutters:
+        batches = list(inferencer._batches(frames, inferencer.detector, cutters, []))
+        assert calls == [[0, 1, 2], [3, 4, 5], [6, 7]]
+        assert [[one.frame.index for one in batch.frames] for batch in batches] == [[0, 1, 2], [3, 4, 5], [6, 7]]
+        assert [len(batch.crops) for batch in batches] == [6, 6, 3]
+        expected = inferencer.model.crops.crop(pictures[0], np.concatenate([BOXES[:1], BOXES[:2]]))
+        np.testing.assert_array_equal(batches[2].crops, expected)
+
+        broken = 4
+        frames = AllReady([Frame('clip', i, pictures[0]) for i in range(8)], 8)
+        found: List[int] = []
+        with pytest.raises(RuntimeError, match='the detector broke'):
+            for batch in inferencer._batches(frames, inferencer.detector, cutters, []):
+                found += [one.frame.index for one in batch.frames]
+        assert found == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize('ready, expected', [
+    (True, ['sent 0', 'sent 1', 'fetched 0', 'sent 2', 'fetched 1', 'fetched 2']),
+    (False, ['sent 0', 'fetched 0', 'sent 1', 'fetched 1', 'sent 2', 'fetched 2'])])
+def test_results_are_fetched_a_batch_later_where_another_is_ready(inferencer: PoseInferencer, pictures, monkeypatch,
+                                                                  ready: bool, expected: List[str]) -> None:
+    events: List[str] = []
+    runtime = inferencer.model.runtime
+
+    class Asynchronous:
+        asynchronous = True
+        count = 0
+
+        def submit(self, crops: np.ndarray):
+            number, self.count = self.count, self.count + 1
+            events.append(f'sent {number}')
+            joints = runtime(crops)
+
+            def fetch():
+                events.append(f'fetched {number}')
+                return joints
+
+            return fetch
+
+    class Batches(list):
+        taken = 0
+
+        def __iter__(self):
+            for batch in list.__iter__(self):
+                self.taken += 1
+                yield batch
+
+        ready = property(lambda self: ready and self.taken < len(self))
+
+    frame = _People(Frame('a', 0, pictures[0]), BOXES, np.ones(3, np.float32), 0)
+    crops = inferencer.model.crops.crop(pictures[0], BOXES)
+    monkeypatch.setattr(inferencer, 'model', inferencer.model._replace(runtime=Asynchronous()))
+    results = [result for _, result in inferencer._results(Batches([_Batch([frame], crops)] * 3), False)]
+    assert events == expected and len(results) == 3
+    np.testing.assert_array_equal(results[0].keypoints, results[2].keypoints)
 
 
 def iter_into(stream, results: List[PoseResult]) -> List[PoseResult]:

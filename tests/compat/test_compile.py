@@ -100,3 +100,11 @@ def test_other_settings_are_refused() -> None:
     runner._has_loaded, runner.cfg, runner.model = True, Config(dict(compile='inductor')), nn.Module()
     with pytest.raises(TypeError, match="compile='inductor' in the config is neither"):
         runner.load_or_resume()
+
+
+@pytest.mark.parametrize('mode', ['reduce-overhead', 'max-autotune'])
+def test_modes_that_overwrite_the_first_of_two_results_are_refused(mode: str) -> None:
+    runner = Runner.__new__(Runner)
+    runner._has_loaded, runner.cfg, runner.model = True, Config(dict(compile=dict(mode=mode))), nn.Module()
+    with pytest.raises(ValueError, match=f"mode='{mode}'.* the flip test calls .*'max-autotune-no-cudagraphs'"):
+        runner.load_or_resume()

@@ -20,7 +20,8 @@ DATASET_META = dict(
     flip_indices=list(FLIP_INDICES))
 
 
-def make_model(decoder_type: str = 'QuarterOffsetHeatmap', prm: Optional[str] = None, **decoder: Any) -> nn.Module:
+def make_model(decoder_type: str = 'QuarterOffsetHeatmap', prm: Optional[str] = None, stem_channels: int = 8,
+               **decoder: Any) -> nn.Module:
     """In eval mode, with norms that are not the identity, and a normalisation whose channels all differ."""
     torch.manual_seed(0)
     width, height = INPUT_SIZE
@@ -29,7 +30,7 @@ def make_model(decoder_type: str = 'QuarterOffsetHeatmap', prm: Optional[str] = 
         type='TopdownPoseEstimator',
         data_preprocessor=dict(
             type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
-        backbone=dict(type='RSN', num_blocks=[1, 1], stem_channels=8, unit_channels=16),
+        backbone=dict(type='RSN', num_blocks=[1, 1], stem_channels=stem_channels, unit_channels=16),
         head=dict(
             type='MultiStageHead', num_units=2, in_channels=16, out_channels=5, prm=prm,
             decoder=dict(type=decoder_type, input_size=INPUT_SIZE, heatmap_size=(width // 4, height // 4), **decoder)))

@@ -6,6 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmpose.codecs import MegviiHeatmap, MSRAHeatmap, SimCCLabel, UDPHeatmap
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from rsn_mm.codecs import QuarterOffsetHeatmap
 from rsn_mm.evaluation.frames import Crops, HeatmapFrame, resample
@@ -111,3 +113,26 @@ class TestOfCodec:
             HeatmapFrame.of_codec(SimCCLabel(input_size=(96, 128)))
         with pytest.raises(ValueError, match='NoneType cannot be averaged'):
             HeatmapFrame.of_codec(None)
+
+
+def test_one_small_copy_to_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows and columns are sent, not the grid and a mask of all pixels."""
+    copies = []
+
+    class Copies(TorchDispatchMode):
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            result = func(*args, **(kwargs or {}))
+            if func is torch.ops.aten._to_copy.default and result.device != args[0].device:
+                copies.append(args[0].numel())
+            return result
+
+    monkeypatch.setattr(torch.Tensor, 'pin_memory', lambda tensor: tensor)
+    # PyTorch's form of it for fake tensors wants a build with CUDA.
+    monkeypatch.setattr(F, 'grid_sample', lambda maps, grid, **options: maps.new_empty(*maps.shape[:2], *grid.shape[1:3]))
+    frames = [HeatmapFrame.of_codec(codec(QuarterOffsetHeatmap, sizes)) for sizes in (SMALL, LARGE)]
+    with FakeTensorMode(), Copies():
+        heatmaps = torch.empty(1, 3, 32, 24, device='cuda')
+        sampled = resample(heatmaps, frames[0], crops(), frames[1], crops((90., 80.)))
+    assert sampled.is_cuda and sampled.shape == (1, 3, 48, 36)
+    assert copies == [2 * (48 + 36)]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import PixelData
+from mmpose.models.utils.tta import flip_heatmaps
 from torch import nn
 
 from rsn_mm.models import MultiStageHead
@@ -120,6 +121,23 @@ class TestPredict:
                                     dict(flip_test=True, output_heatmaps=True))
             expected = (net.forward_last(feats) + net.forward_last(mirrored).flip(3).flip(1)) / 2
         torch.testing.assert_close(torch.stack([field.heatmaps for field in fields]), expected)
+
+    def test_flip_indices_are_sent_to_the_device_once(self, make_samples, monkeypatch):
+        """A list would be sent in every batch, and the host wait for it."""
+        seen = []
+
+        def recorded(heatmaps, flip_indices, **options):
+            seen.append(flip_indices)
+            return flip_heatmaps(heatmaps, flip_indices, **options)
+
+        monkeypatch.setattr('rsn_mm.models.heads.flip_heatmaps', recorded)
+        net, feats, samples = head().eval(), [features(), features()], make_samples(CODEC, num_keypoints=5)
+        for _ in range(2):
+            net.predict(feats, samples, dict(flip_test=True))
+        assert isinstance(seen[0], torch.Tensor) and seen[0] is seen[1] and seen[0].tolist() == [4, 3, 2, 1, 0]
+        samples[0].set_metainfo(dict(flip_indices=[0, 1, 2, 3, 4]))
+        net.predict(feats, samples, dict(flip_test=True))
+        assert seen[2].tolist() == [0, 1, 2, 3, 4]
 
     def test_shift_heatmap_is_passed_on(self, make_samples):
         net = head().eval()

@@ -1,0 +1,120 @@
+"""The part 'video' of ``gpu.py``: PoseInferencer from file to joints beside MMPoseInferencer, 1280x720, 10 people a frame.
+
+Both get the boxes of every frame. In the second half a detector of MMDetection runs before them, whose weights are random, so
+that its own boxes are thrown away.
+"""
+import tempfile
+from pathlib import Path
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence
+
+import numpy as np
+import torch
+from common import same_network, take_turns
+from gpu_parts import Result, attempt
+from mmengine.hub import get_config
+from mmpose.apis import MMPoseInferencer
+from video import GivenDetector, count, make_scene, write_video
+
+from rsn_mm.apis import PoseInferencer
+from rsn_mm.apis.configs import find_model
+from rsn_mm.apis.detectors import Boxes, MMDetDetector, boxes_from
+from rsn_mm.apis.frames import Frame
+
+STOCK = 'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_rsn{}_8xb32-210e_coco-256x192.py'
+OURS = 'rsn{}_coco_256x192'
+DETECTOR = 'rtmdet_tiny_8xb32-300e_coco'
+
+
+class Clip(NamedTuple):
+    path: Path
+    boxes: List[np.ndarray]
+
+
+class DetectsForNothing:
+    """A detector that runs, and the boxes that are given."""
+
+    def __init__(self, detector: MMDetDetector, boxes: Sequence[np.ndarray]) -> None:
+        self._detector, self._boxes = detector, boxes
+        self.frames_at_once = detector.frames_at_once
+
+    def __call__(self, frame: Frame, number: int) -> Boxes:
+        return self.detect([frame])[0]
+
+    def detect(self, frames: Sequence[Frame]) -> List[Boxes]:
+        self._detector.detect(frames)
+        return [boxes_from(self._boxes[frame.index], 'given') for frame in frames]
+
+
+class StockDetectsForNothing(GivenDetector):
+    """The same for MMPoseInferencer."""
+
+    def __init__(self, detector: Any, boxes: List[np.ndarray]) -> None:
+        super().__init__(boxes)
+        self._detector = detector
+
+    def __call__(self, image: Any, return_datasamples: bool) -> Dict[str, List[Any]]:
+        self._detector(image, return_datasamples=True)
+        return super().__call__(image, return_datasamples)
+
+
+def video(result: Result, device: str, depth: int, num_frames: int, rounds: int) -> None:
+    """Frames/s, with boxes given and with a detector."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        stock, _ = same_network(depth)
+        torch.save(dict(meta={}, state_dict=stock.state_dict()), folder / 'weights.pth')
+        clip = Clip(folder / 'people.mp4', write_video(folder / 'people.mp4', make_scene(), num_frames))
+        rivals: Dict[str, Callable[[], int]] = {}
+        for precision in ('auto', 'float32'):
+            with attempt(result, f'ours {precision}'):
+                inferencer = PoseInferencer(OURS.format(depth), str(folder / 'weights.pth'), device=device, precision=precision)
+                rivals[f'ours {precision}'] = lambda inferencer=inferencer: count(inferencer(clip.path, boxes=clip.boxes))
+        with attempt(result, 'stock'):
+            rivals['stock'] = _stock(folder, clip, device, depth, 'whole_image')
+        _time(result, rivals, num_frames, rounds)
+        rivals.clear()
+        with attempt(result, 'ours, detector'):
+            find_model(DETECTOR, 'mmdet').config.dump(folder / 'detector.py')  # without the weights that its name stands for
+            detector = MMDetDetector(str(folder / 'detector.py'), None, device, random_weights=True)
+            torch.save(dict(meta={}, state_dict=detector.model.state_dict()), folder / 'detector.pth')
+            detecting = PoseInferencer(OURS.format(depth), str(folder / 'weights.pth'), device=device)
+            detecting.detector = DetectsForNothing(detector, clip.boxes)
+            rivals['ours, detector'] = lambda: count(detecting(clip.path))
+        with attempt(result, 'stock, detector'):
+            rivals['stock, detector'] = _stock(folder, clip, device, depth, str(folder / 'detector.py'))
+        _time(result, rivals, num_frames, rounds)
+
+
+def _stock(folder: Path, clip: Clip, device: str, depth: int, detector: str) -> Callable[[], int]:
+    config = get_config(STOCK.format(depth))
+    config.model.backbone.init_cfg = None
+    config.model.test_cfg.flip_test = False
+    config.dump(folder / 'stock.py')
+    own = {} if detector == 'whole_image' else dict(det_weights=str(folder / 'detector.pth'), det_cat_ids=[0])
+    inferencer = MMPoseInferencer(pose2d=str(folder / 'stock.py'), pose2d_weights=str(folder / 'weights.pth'), device=device,
+                                  det_model=detector, **own)
+    given = StockDetectsForNothing(inferencer.inferencer.detector, clip.boxes) if own else GivenDetector(clip.boxes)
+    inferencer.inferencer.detector = given
+    inferencer.inferencer.det_cat_ids = (0, )
+
+    def run() -> int:
+        given.frame = 0
+        return count(inferencer(str(clip.path)))
+
+    return run
+
+
+def _time(result: Result, rivals: Dict[str, Callable[[], int]], num_frames: int, rounds: int) -> None:
+    for name in list(rivals):  # one that fails does not stop the others; graphs are captured here
+        with attempt(result, name):
+            if rivals[name]() != num_frames:
+                raise RuntimeError(f'not a result for each of {num_frames} frames')
+            continue
+        del rivals[name]
+    rates = result.setdefault('frames_per_s', {})
+    for name, timing in take_turns(rivals, rounds=rounds, warmup=0).items():
+        rates[name] = round(num_frames / timing.median, 1)
+    for name in ('', ', detector'):
+        ours, stock = rates.get(f'ours auto{name}', rates.get(f'ours{name}')), rates.get(f'stock{name}')
+        if ours and stock:
+            result[f'speedup{name}'] = round(ours / stock, 2)
