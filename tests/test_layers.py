@@ -17,7 +17,7 @@ def test_no_import_runs_upward(monkeypatch, capsys):
 
 
 @pytest.fixture
-def draw_layers(load_tool):
+def draw_layers():
     return load_script(ROOT / 'tools' / 'draw_layers.py')
 
 

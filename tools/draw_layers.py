@@ -15,7 +15,7 @@ from typing import Dict, List, Set, Tuple
 try:
     import tomllib
 except ImportError:  # Python 3.10
-    import tomli as tomllib
+    import tomli as tomllib  # of pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = 'rsn_mm'

@@ -22,8 +22,8 @@ from .faults import KINDS, LEFT_OUT, ambiguous_images, annotation_faults, image_
 from .packed import PackedPerson, is_no_person, join, pack, parse_person, read_packed, with_outline
 from .unreadable import Unreadable, UnreadableCount, name_some
 
-_FROM_FILE_TO_BYTES = ('_load_annotations', 'parse_data_info', '_get_topdown_data_infos', '_is_valid_instance', 'load_data_list',
-                       'filter_data', '_serialize_data')
+_FROM_FILE_TO_BYTES = ('_load_annotations', 'parse_data_info', '_get_topdown_data_infos', '_is_valid_instance',
+                       'load_data_list', 'filter_data', '_serialize_data')
 
 
 class CheckedFiles:
