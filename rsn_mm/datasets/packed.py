@@ -4,23 +4,25 @@ A polygon of 50 numbers takes 1.7 kB as a Python list and 0.5 kB packed. MMPose 
 and then once more in bytes.
 """
 import json
-import os
 import pickle
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
+
+from .values import is_region
 
 PROTOCOL = 4  # MMEngine's
 
 
 class Outline:
-    """What an annotation has as ``segmentation``, packed: polygons, or a run-length code. Its copies are plain lists.
+    """What an annotation has as ``segmentation``, packed: polygons or a run-length code, unless it is ``odd``.
 
-    That is so for deep copies and for what comes out of a pickle.
+    Its copies are plain lists. That is so for deep copies and for what comes out of a pickle.
     """
-    __slots__ = ('packed', )
+    __slots__ = ('packed', 'odd')
 
     def __init__(self, segmentation: Any) -> None:
+        self.odd = segmentation is not None and not is_region(segmentation)
         self.packed = pickle.dumps(segmentation, PROTOCOL)
 
     def unpack(self) -> Any:
@@ -30,14 +32,13 @@ class Outline:
         return pickle.loads, (self.packed, )
 
 
-def read_packed(path: Union[str, os.PathLike]) -> Any:
-    """Content of a JSON file in UTF-8 whose objects have an :class:`Outline` as ``segmentation``, if they have one.
+def read_packed(text: str) -> Any:
+    """Content of JSON whose objects have an :class:`Outline` as ``segmentation``, if they have one.
 
     Raises:
-        json.JSONDecodeError, UnicodeDecodeError: if it is none.
+        json.JSONDecodeError: if it is none.
     """
-    with open(path, encoding='utf-8') as file:
-        return json.load(file, object_hook=_pack_outline)
+    return json.loads(text, object_hook=_pack_outline)
 
 
 def _pack_outline(entry: Dict[str, Any]) -> Dict[str, Any]:
