@@ -1,22 +1,22 @@
 """Everything that needs a GPU, in one command of a few minutes: correctness, prediction, training, memory.
 
-    python benchmarks/gpu.py --out work_dirs/gpu            # under 8 minutes on an H100
+    python benchmarks/gpu.py --out work_dirs/gpu            # as many parts as fit into --limit seconds; again: the others
     python benchmarks/gpu.py --out work_dirs/smoke --smoke  # the same on a CPU with a tiny network, as a test of itself
 
-``gpu.json`` is written anew after every part, so nothing that was measured is lost. A part or a variant that fails is
-recorded with its error; one that takes longer than its share of time is stopped.
+Parts come in the order of what matters most. ``gpu.json`` is written anew after every part, so nothing that was measured is
+lost: the next call with the same ``--out`` on the same card and versions goes on with the parts that have no result yet, and
+then with those that ran out of time or failed. A part or a variant that fails is recorded with its error.
 """
 import json
 import signal
 import time
 import traceback
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import gpu_parts as parts
 import torch
 from common import command, environment, parser, use_device
-from gpu_video import video
 from training_step import Sizes
 
 
@@ -28,15 +28,34 @@ class Part(NamedTuple):
 
 
 class Log:
-    """Results in a JSON file that is whole after every part."""
+    """Results in a JSON file that is whole after every part, and goes on with what it holds."""
 
     def __init__(self, out: str, smoke: bool) -> None:
         self.file = Path(out) / 'gpu.json'
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self.content: Dict[str, Any] = dict(command=command(), environment=environment(), smoke=smoke, parts={})
+        if self.file.is_file():
+            self._go_on_with(json.loads(self.file.read_text()))
+
+    def _go_on_with(self, former: Dict[str, Any]) -> None:
+        for key in ('gpu', 'versions'):
+            if former['environment'].get(key) != self.content['environment'][key] or former['smoke'] != self.content['smoke']:
+                raise SystemExit(f"{self.file} was measured with {former['environment'].get(key)} (smoke={former['smoke']}), "
+                                 f"this is {self.content['environment'][key]} (smoke={self.content['smoke']}). Give another "
+                                 '--out, so that figures of one file belong together.')
+        self.content['parts'] = former['parts']
+
+    def is_measured(self, part: Part) -> bool:
+        return part.name in self.content['parts'] and 'error' not in self.content['parts'][part.name]
+
+    def in_order(self, plan: Sequence[Part]) -> List[Part]:
+        """What is to be measured: parts that were never begun, then those that ended with an error, each in its order."""
+        missing = [part for part in plan if not self.is_measured(part)]
+        return sorted(missing, key=lambda part: 'seconds' in self.content['parts'].get(part.name, ()))
 
     def run(self, part: Part) -> None:
         result: Dict[str, Any] = {}
+        former = self.content['parts'].pop(part.name, {})
         self.content['parts'][part.name] = result
         start = time.perf_counter()
         signal.signal(signal.SIGALRM, _stop)
@@ -49,6 +68,9 @@ class Log:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             result['seconds'] = round(time.perf_counter() - start, 1)
+            if 'error' in result and len(former) > len(result):
+                # It got further the last time.
+                self.content['parts'][part.name] = result = former
             self.write()
             parts.clean_up()
         print(f'--- {part.name} ({result["seconds"]} s)')
@@ -62,6 +84,12 @@ def _stop(number: int, frame: Any) -> None:
     raise TimeoutError(parts.OUT_OF_TIME)
 
 
+def video(*args: Any) -> None:
+    # It needs more packages than the others, which do not fail with it.
+    from gpu_video import video as run
+    run(*args)
+
+
 def plan(smoke: bool, device: str) -> List[Part]:
     if smoke:
         one = four = Sizes('rsn_people_128x96', 1, 2)
@@ -71,18 +99,25 @@ def plan(smoke: bool, device: str) -> List[Part]:
         batch = 64
     rounds = 2 if smoke else 15
     compile_modes: List[Optional[str]] = ['default'] if smoke else ['reduce-overhead', 'max-autotune']
+    small = min(batch, 8)
     return [
-        Part('correctness', 90, lambda r: parts.correctness(r, one, device)),
-        Part('no waiting', 60, lambda r: parts.no_waiting(r, one, device)),
-        Part('prediction 1x', 75, lambda r: parts.prediction(r, one, device, batch, rounds)),
-        Part('video', 60, lambda r: video(r, device, 18 if smoke else 50, 2 if smoke else 100, min(rounds, 3))),
-        Part('training 1x', 75, lambda r: parts.training(r, one, device, rounds)),
-        Part('memory', 60, lambda r: parts.memory(r, four, device)),
-        Part('prediction 4x', 75, lambda r: parts.prediction(r, four, device, batch, rounds)),
+        Part('prediction 1x', 58, lambda r: parts.prediction(r, one, device, batch, rounds)),
+        Part('training 1x', 58, lambda r: parts.training(r, one, device, rounds)),
+        Part('video', 58, lambda r: video(r, device, 18 if smoke else 50, 2 if smoke else 100, min(rounds, 3))),
+        Part('correctness', 58, lambda r: parts.correctness(r, one, device)),
+        Part('prediction 4x', 58, lambda r: parts.prediction(r, four, device, batch, max(2, rounds // 2))),
+        Part('training 4x', 58, lambda r: parts.training(r, four, device, max(2, rounds // 3))),
+        Part('no waiting', 58, lambda r: parts.no_waiting(r, one, device)),
+        Part('prediction 1x, few', 58, lambda r: parts.prediction(r, one, device, small, rounds)),
+        Part('prediction 4x, few', 58, lambda r: parts.prediction(r, four, device, small, rounds)),
+        Part('memory', 58, lambda r: parts.memory(r, four, device)),
         Part('decoder', 20, lambda r: parts.decoder(r, one, device, batch, rounds)),
-        Part('training 4x', 60, lambda r: parts.training(r, four, device, max(2, rounds // 3))),
-        Part('training 1x compiled', 130, lambda r: parts.training_compiled(r, one, device, rounds)),
-        Part('prediction 1x compiled', 150, lambda r: parts.prediction_compiled(r, one, device, batch, rounds, compile_modes)),
+        Part('distributed', 40, lambda r: parts.distributed(r, one, device)),
+        *[Part(f'training 1x compiled, {name}', 58, lambda r, name=name: parts.training_compiled(r, one, device, rounds, name))
+          for name in parts.COMPILED_TRAININGS],
+        *[Part(f'prediction 1x compiled, {mode}{", padded" if padded else ""}', 58, lambda r, mode=mode, padded=padded:
+               parts.prediction_compiled(r, one, device, batch, rounds, mode, padded))
+          for mode in compile_modes for padded in ([True, False] if device == 'cuda' else [False])],
     ]
 
 
@@ -100,13 +135,14 @@ def main() -> None:
     torch.backends.cudnn.benchmark = True  # as in the configs
     begin = time.perf_counter()
     log = Log(args.out, args.smoke)
-    for part in plan(args.smoke, device):
+    for part in log.in_order(plan(args.smoke, device)):
         left = args.limit - (time.perf_counter() - begin)
         if part.name in args.skip or (args.only and part.name not in args.only):
             continue
         if left < 10:
-            log.content['parts'][part.name] = dict(error='not begun: no time left')
-            log.write()
+            if part.name not in log.content['parts']:
+                log.content['parts'][part.name] = dict(error='not begun: no time left')
+                log.write()
             continue
         log.run(part._replace(seconds=int(min(part.seconds, left))))
 

@@ -1,6 +1,8 @@
 """The parts of ``gpu.py``. Each adds what it finds to a dict, a piece at a time."""
 import copy
 import gc
+import tempfile
+import warnings
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
@@ -9,6 +11,7 @@ import gpu_variants as ways
 import torch
 from common import same_network, take_turns
 from memory import cuda_rivals, fake_rivals
+from mmengine.model import MMDistributedDataParallel
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 from training_step import Sizes, Trainer, our_config, our_trainer, stock_trainer
@@ -35,7 +38,7 @@ def attempt(result: Result, name: str) -> Iterator[None]:
         result[name] = 'out of time'
         raise
     except Exception as error:
-        if OUT_OF_TIME in str(error):  # in the words of a compiler that was interrupted
+        if OUT_OF_TIME in str(error) or 'did not complete within' in str(error):  # a compiler's words when interrupted
             result[name] = 'out of time'
             raise TimeoutError(OUT_OF_TIME) from error
         result[name] = f'{type(error).__name__}: {error}'[:600]
@@ -75,6 +78,12 @@ def correctness(result: Result, sizes: Sizes, device: str) -> None:
                 heatmaps = ways.our_heatmaps(copy.deepcopy(moved), **options)(on_device)
             result[name] = dict(relative_difference=ways.relative_difference(heatmaps, expected),
                                 finite=bool(heatmaps.isfinite().all()))
+    if device == 'cuda':
+        with attempt(result, 'graph'):
+            # A graph gives what its operators give, for images other than those that it was captured with, and again.
+            predict = ways.our_heatmaps(copy.deepcopy(moved))
+            graph = ways.graphed(predict, torch.zeros_like(on_device))
+            result['graph'] = [ways.relative_difference(graph(shown), predict(shown)) for shown in (on_device, -on_device)]
     with attempt(result, 'autocast bf16'), torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16):
         heatmaps = moved.head.forward_last(moved.backbone(on_device))
         result['autocast bf16'] = dict(relative_difference=ways.relative_difference(heatmaps, expected))
@@ -180,17 +189,14 @@ def our_ways(device: str) -> Dict[str, Dict[str, Any]]:
     return options
 
 
-def prediction_compiled(result: Result, sizes: Sizes, device: str, batch: int, rounds: int,
-                        modes: List[Optional[str]]) -> None:
+def prediction_compiled(result: Result, sizes: Sizes, device: str, batch: int, rounds: int, mode: Optional[str],
+                        padded: bool) -> None:
     stock, ours = networks(sizes, device)
-    images = images_of(sizes, device, batch)
     precision = 'fp16' if device == 'cuda' else 'fp32'
-    groups: List[Ways] = [{'stock autocast channels_last': lambda: ways.stock_predict(stock, 'autocast', True)}]
-    for mode in modes:
-        for padded in (True, False) if device == 'cuda' else (False, ):
-            options = dict(precision=precision, padded=padded, compile_mode=mode)
-            groups.append({f'ours {precision} {mode}{" padded" if padded else ""}': partial(_our_way, ours, options)})
-    time_groups(result, groups, images, rounds)
+    options = dict(precision=precision, padded=padded, compile_mode=mode)
+    groups: List[Ways] = [{'stock autocast channels_last': lambda: ways.stock_predict(stock, 'autocast', True)},
+                          {f'ours {precision} compiled': partial(_our_way, ours, options)}]
+    time_groups(result, groups, images_of(sizes, device, batch), rounds)
 
 
 def time_groups(result: Result, groups: List[Ways], images: Tensor, rounds: int) -> None:
@@ -265,27 +271,27 @@ def decoder(result: Result, sizes: Sizes, device: str, batch: int, rounds: int) 
 def training(result: Result, sizes: Sizes, device: str, rounds: int) -> None:
     half = 'float16' if device == 'cuda' else None  # stock's head has no bfloat16
     makers: Dict[str, Callable[[], Trainer]] = {
-        'stock fp32': lambda: stock_trainer(sizes, device),
-        'stock AMP': lambda: stock_trainer(sizes, device, half),
         'stock AMP channels_last': lambda: stock_trainer(sizes, device, half, channels_last=True),
-        'ours fp32': lambda: our_trainer(sizes, device),
+        'stock AMP': lambda: stock_trainer(sizes, device, half),
+        'stock fp32': lambda: stock_trainer(sizes, device),
         'ours AMP': lambda: our_trainer(sizes, device, 'bfloat16'),
-        'ours AMP channels_last': lambda: our_trainer(sizes, device, 'bfloat16', channels_last=True),
-        'ours AMP channels_last fused Adam': lambda: our_trainer(
-            sizes, device, 'bfloat16', channels_last=True, fused=True),
+        'ours fp32': lambda: our_trainer(sizes, device),
+        'ours AMP contiguous weights': lambda: our_trainer(sizes, device, 'bfloat16', channels_last=False),
+        'ours AMP without fused Adam': lambda: our_trainer(sizes, device, 'bfloat16', fused=False),
         'ours AMP with_cp': lambda: our_trainer(sizes, device, 'bfloat16', with_cp=True)}
     time_trainers(result, makers, sizes, rounds)
 
 
-def training_compiled(result: Result, sizes: Sizes, device: str, rounds: int) -> None:
+COMPILED_TRAININGS = {'channels last': dict(channels_last=True), 'contiguous': {}}
+
+
+def training_compiled(result: Result, sizes: Sizes, device: str, rounds: int, name: str) -> None:
     backend = {} if device == 'cuda' else dict(backend='aot_eager')
     half = 'float16' if device == 'cuda' else None
     time_trainers(result, {
         'stock AMP': lambda: stock_trainer(sizes, device, half),
-        'ours AMP compiled channels_last': lambda: our_trainer(
-            sizes, device, 'bfloat16', compile_options=backend, channels_last=True, fused=True),
-        'ours AMP compiled': lambda: our_trainer(sizes, device, 'bfloat16', compile_options=backend, fused=True)},
-                  sizes, rounds)
+        'ours AMP compiled': lambda: our_trainer(
+            sizes, device, 'bfloat16', compile_options=backend, **COMPILED_TRAININGS[name])}, sizes, rounds)
 
 
 def time_trainers(result: Result, makers: Dict[str, Callable[[], Trainer]], sizes: Sizes, rounds: int) -> None:
@@ -312,3 +318,34 @@ def memory(result: Result, sizes: Sizes, device: str) -> None:
             peaks = measure()
             result[name] = {who: round(peak / 2**20, 1) for who, peak in peaks.items()}
         clean_up()
+
+
+def distributed(result: Result, sizes: Sizes, device: str) -> None:
+    """Steps of one process with its own communication: NCCL and SyncBN on a GPU, gloo on a CPU, which has no SyncBN.
+
+    With one process there is nobody to exchange with: losses have to be those of a plain model.
+    """
+    backend = 'nccl' if device == 'cuda' else 'gloo'
+    with tempfile.TemporaryDirectory() as folder:
+        torch.distributed.init_process_group(backend, init_method=f'file://{folder}/store', rank=0, world_size=1)
+        try:
+            for name, amp in (('fp32', None), ('AMP', 'bfloat16')):
+                with attempt(result, name):
+                    result[name] = dict(backend=backend, **_compare_distributed(sizes, device, amp))
+        finally:
+            torch.distributed.destroy_process_group()
+
+
+def _compare_distributed(sizes: Sizes, device: str, amp: Optional[str]) -> Result:
+    torch.manual_seed(0)
+    plain = our_trainer(sizes, device, amp)
+    wrapped = our_trainer(sizes, device, amp)
+    wrapped.model.load_state_dict(plain.model.state_dict())
+    model = nn.SyncBatchNorm.convert_sync_batchnorm(wrapped.model) if device == 'cuda' else wrapped.model
+    wrapped.model = MMDistributedDataParallel(
+        model, device_ids=[torch.cuda.current_device()] if device == 'cuda' else None, broadcast_buffers=False)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        losses = [[float(trainer.step()['loss']) for trainer in (plain, wrapped)] for _ in range(3)]
+    return dict(sync_batch_norms=sum(isinstance(module, nn.SyncBatchNorm) for module in model.modules()),
+                losses=losses, warnings=sorted({str(warning.message)[:200] for warning in caught}))

@@ -6,6 +6,7 @@ On a GPU it is what the allocator reports. On a CPU nothing is computed: the ten
 are counted, so that full sizes fit anywhere. Weights, gradients, Adam's moments and the batch are in the figures.
 """
 import copy
+import gc
 import weakref
 from typing import Any, Dict, Sequence
 
@@ -96,6 +97,7 @@ def cuda_rivals(sizes: Sizes, amp: bool) -> Dict[str, int]:
         'ours with_cp': lambda: our_trainer(sizes, 'cuda', 'bfloat16' if amp else None, with_cp=True)}
     peaks = {}
     for name, make in makers.items():
+        gc.collect()  # a trainer is in cycles
         torch.cuda.empty_cache()
         peaks[name] = training_peak(make())
     return peaks

@@ -2,7 +2,7 @@
 
     python benchmarks/start.py [--annotations FILE] [--photos 64000 --rounds 3]
 
-Without ``--annotations`` a file of the size of COCO's train2017 is drawn: per photo as many persons, joints, polygons and crowds.
+Without ``--annotations`` a file of the size of COCO's train2017 is drawn: per photo as many persons, joints and polygons.
 Every start is a process of its own; stock MMPose and rsn_mm take turns. Memory is the peak of the process over what it held
 when everything was imported.
 """
@@ -21,7 +21,6 @@ from common import Report, Timing, parser
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
-from mmpose.registry import DATASETS
 
 CONFIG = Path(__file__).parent.parent / 'configs' / 'rsn18_coco_256x192.py'
 # Of COCO's train2017: photos with people, annotations, and those of them with joints.

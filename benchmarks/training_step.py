@@ -73,9 +73,12 @@ def stock_trainer(sizes: Sizes, device: str, amp: Optional[str] = None, compile_
 
 
 def our_trainer(sizes: Sizes, device: str, amp: Optional[str] = None, compile_options: Optional[dict] = None,
-                channels_last: bool = False, with_cp: bool = False, fused: bool = False,
+                channels_last: Optional[bool] = None, with_cp: bool = False, fused: Optional[bool] = None,
                 batch_size: Optional[int] = None) -> Trainer:
-    """rsn_mm by its own config: model, and the end of its pipeline, from the step that makes targets on."""
+    """rsn_mm by its own config: model, and the end of its pipeline, from the step that makes targets on.
+
+    ``channels_last`` (of weights) and ``fused`` (of Adam): as by default, if None.
+    """
     from rsn_mm.compat.compile import compile_network
     config = our_config(sizes)
     config.model.backbone.with_cp = with_cp
@@ -84,7 +87,7 @@ def our_trainer(sizes: Sizes, device: str, amp: Optional[str] = None, compile_op
     with DefaultScope.overwrite_default_scope('rsn_mm'):
         model = _ready(MODELS.build(config.model), device, channels_last)
         batch = make_batch(steps[after_affine:], config.codecs[0].input_size, batch_size or sizes.batch_size)
-        optimizer = dict(config.optim_wrapper.optimizer, **(dict(fused=True) if fused else {}))
+        optimizer = dict(config.optim_wrapper.optimizer, **({} if fused is None else dict(fused=fused)))
         wrapper = _optim_wrapper(model, 'rsn_mm', amp, optimizer)
     if compile_options is not None:
         compile_network(model, compile_options)
@@ -124,10 +127,12 @@ def _person(rng: np.random.Generator, input_size: Any) -> dict:
         raw_ann_info=dict(keypoints=np.column_stack([joints[0], flags]).ravel().tolist()))
 
 
-def _ready(model: nn.Module, device: str, channels_last: bool) -> nn.Module:
+def _ready(model: nn.Module, device: str, channels_last: Optional[bool]) -> nn.Module:
     model.to(device)
     model.train()
-    return model.to(memory_format=torch.channels_last) if channels_last else model
+    if channels_last is None:
+        return model
+    return model.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
 
 
 def _optim_wrapper(model: nn.Module, scope: str, amp: Optional[str], optimizer: dict) -> Any:

@@ -16,7 +16,7 @@ def _child(name: str, *locations: str) -> Registry:
     return Registry(parent.name, parent=parent, scope='rsn_mm', locations=[*parent._locations, *locations])
 
 
-MODELS = _child('MODELS', 'rsn_mm.models')
+MODELS = _child('MODELS', 'rsn_mm.models', 'rsn_mm.engine')
 KEYPOINT_CODECS = _child('KEYPOINT_CODECS', 'rsn_mm.codecs')
 TRANSFORMS = _child('TRANSFORMS', 'rsn_mm.transforms')
 DATASETS = _child('DATASETS', 'rsn_mm.datasets')
@@ -31,7 +31,7 @@ WEIGHT_INITIALIZERS = _child('WEIGHT_INITIALIZERS')
 BATCH_AUGMENTS = _child('BATCH_AUGMENTS')
 OPTIMIZERS = _child('OPTIMIZERS')
 OPTIM_WRAPPERS = _child('OPTIM_WRAPPERS', 'rsn_mm.engine')
-OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS')
+OPTIM_WRAPPER_CONSTRUCTORS = _child('OPTIM_WRAPPER_CONSTRUCTORS', 'rsn_mm.engine')
 PARAM_SCHEDULERS = _child('PARAM_SCHEDULERS')
 METRICS = _child('METRICS', 'rsn_mm.evaluation')
 EVALUATORS = _child('EVALUATORS')

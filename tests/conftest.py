@@ -1,9 +1,13 @@
 """Fixtures that more than one test file uses."""
 import importlib.util
 import json
+import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Callable, Iterator, List, Optional, Sequence, Union
+
+# A GPU adds in no fixed order, and has no room for two processes: tests that want one say so. Before torch looks for it.
+os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
 
 import numpy as np
 import pytest

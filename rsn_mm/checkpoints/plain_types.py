@@ -25,10 +25,10 @@ _KeyPath = Tuple[Any, ...]
 
 
 def to_plain(checkpoint: dict) -> Tuple[dict, List[str]]:
-    """Turn all that a checkpoint holds into tensors and plain types.
+    """Turn all that a checkpoint holds into tensors of the host and plain types.
 
     Args:
-        checkpoint (dict): What ``torch.save`` would get. It is left as it is; tensors are shared.
+        checkpoint (dict): What ``torch.save`` would get. It is left as it is; tensors of the host are shared.
 
     Returns:
         tuple: The plain checkpoint, and where there are objects of other types, which stay in it ("a.b: type").
@@ -67,6 +67,8 @@ def restore(checkpoint: Any) -> Any:
 
 def _plain(value: Any, path: _KeyPath, record: List[_Entry], foreign: List[str]) -> Any:
     """A plain form of ``value``, or ``value`` itself where it is plain: a state dict keeps its attributes."""
+    if isinstance(value, torch.Tensor) and value.device.type not in ('cpu', 'meta'):
+        return value.cpu()
     if type(value) in _PLAIN:
         return value
     if isinstance(value, dict):

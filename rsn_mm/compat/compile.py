@@ -3,16 +3,21 @@
 MMEngine compiles the whole training step, data samples and optimizer included; whether that works depends on the order
 in which Python's sets give their elements (``PYTHONHASHSEED``), and testing is left as it is.
 """
+import logging
 from typing import Any, Dict, Iterator, Optional, Tuple
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from packaging.version import Version
 from torch import nn
 
 # MMPose's heads are not called: their ``loss`` and ``predict`` call these methods.
 HEAD_METHODS = ('forward', 'forward_last')
 CUDA_GRAPH_MODES = ('reduce-overhead', 'max-autotune')
+# Before, activation checkpointing stays out of a compiled graph (rsn_mm.models.checkpointing).
+CHECKPOINTS_ARE_LEFT_OUT = Version(torch.__version__) < Version('2.13')
 
 
 def missing() -> Optional[str]:
@@ -28,6 +33,7 @@ def install() -> None:
         options, model = _options(self.cfg.get('compile')), _estimator(self.model)
         if options is not None and hasattr(model, 'backbone'):
             compile_network(model, options)
+            _warn(self, model)
 
     def maybe_compile(self: Runner, target: str) -> None:
         if not hasattr(_estimator(self.model), 'backbone'):
@@ -51,6 +57,18 @@ def compile_network(model: nn.Module, options: Dict[str, Any]) -> None:
     head = getattr(model, 'head', None)
     for name, method in _methods_to_compile(head):
         setattr(head, name, torch.compile(method, **options))
+
+
+def _warn(runner: Runner, model: nn.Module) -> None:
+    """Say what is compiled again and again, or not at all."""
+    loader = getattr(getattr(runner, '_train_loop', None), 'dataloader', None)
+    sampler, size = getattr(loader, 'sampler', None), getattr(loader, 'batch_size', None)
+    if sampler is not None and size and not loader.drop_last and len(sampler) % size:
+        print_log(f"compile: the last batch of an epoch has {len(sampler) % size} persons instead of {size}, for which the "
+                  'network is compiled once more. train_dataloader.drop_last=True leaves it out.', 'current', logging.WARNING)
+    if getattr(model.backbone, 'with_cp', False) and CHECKPOINTS_ARE_LEFT_OUT:
+        print_log(f'compile: with with_cp=True torch {torch.__version__} compiles next to nothing of the backbone. Take torch '
+                  '2.13, or one of the two.', 'current', logging.WARNING)
 
 
 def _methods_to_compile(head: Optional[nn.Module]) -> Iterator[Tuple[str, Any]]:

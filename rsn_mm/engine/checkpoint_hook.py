@@ -81,6 +81,7 @@ class CheckpointHook(MMEngineCheckpointHook):
             runner.val_loop.run()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        # On the host: EMAHook puts the averaged weights in when MMEngine has already taken the others from the device.
         plain, foreign = to_plain(checkpoint)
         if foreign:
             print_log(f'The checkpoint holds objects that are no tensors and no plain types ({"; ".join(foreign)}): to load it '

@@ -2,14 +2,15 @@
 from functools import partial
 from typing import Dict, List, Optional, Sequence, Tuple, Type, Union
 
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..registry import MODELS
 from .blocks import ResidualStepsBlock, branch_width, matched_branch_width
+from .channels_last import ChannelsLastWeights
 from .loading import refuse_foreign_weights
 from .multi_stage import BlockFactory, BodySpec, DownPath, MultiStageBody, Stem
+from .norm_counters import counted_together
 from .rival_blocks import DenseNetBlock, Res2NetBlock, ResNetBlock, RivalBlock
 
 # Blocks in each level, shallow to deep. 50 and 101 as in ResNet; 18 with the same block, not the basic one.
@@ -29,7 +30,7 @@ INIT_CFG = (
 )
 
 
-class _RSNBase(BaseModule):
+class _RSNBase(ChannelsLastWeights):
     """What both backbones share: freezing, and the check of loaded weights."""
 
     def __init__(self, init_cfg: Union[dict, List[dict], None], frozen_stages: int, norm_eval: bool) -> None:
@@ -138,12 +139,14 @@ class RSN(_RSNBase):
             BodySpec(num_stages, num_blocks, stem_channels, _level_channels(stem_channels, expansion, len(num_blocks)),
                      unit_channels, with_cp), norm_cfg)
         self._freeze()
+        self._lay_out()
 
     def _parts_to_freeze(self) -> List[nn.Module]:
         return [self.body.stem, *self.body.stages]
 
     def forward(self, x: Tensor) -> Tuple[Tuple[Tensor, ...], ...]:
-        return self.body(x)
+        with counted_together(self):
+            return self.body(x)
 
 
 @MODELS.register_module()
@@ -196,9 +199,11 @@ class RSNEncoder(_RSNBase):
             _block_factory(block, expansion, num_branches, match_capacity, branch_width_from, grouped_entry, with_cp, norm_cfg),
             num_blocks[:num_levels], stem_channels, _level_channels(stem_channels, expansion, num_levels))
         self._freeze()
+        self._lay_out()
 
     def forward(self, x: Tensor) -> Tuple[Tensor, ...]:
-        levels = self.down(self.stem(x))
+        with counted_together(self):
+            levels = self.down(self.stem(x))
         return tuple(levels[i] for i in self.out_indices)
 
     def _parts_to_freeze(self) -> List[nn.Module]:

@@ -56,7 +56,8 @@ def _frozen_statistics(module: nn.Module) -> Iterator[None]:
     kept = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
         norm.momentum = 0.0
-        norm.num_batches_tracked = norm.num_batches_tracked.clone()
+        # Nothing is counted; SyncBatchNorm insists on a counter, of which any does.
+        norm.num_batches_tracked = torch.zeros((), dtype=torch.long) if isinstance(norm, nn.SyncBatchNorm) else None
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ from mmpose.models import PoseDataPreprocessor as MMPosePoseDataPreprocessor
 from torch import Tensor
 
 from ..registry import MODELS
+from .batches import send_samples
 
 
 @MODELS.register_module()
@@ -14,8 +15,8 @@ class PoseDataPreprocessor(MMPosePoseDataPreprocessor):
     """MMPose's preprocessor, on the whole batch at once and without waiting for the device.
 
     MMPose's swaps channels, converts and normalises image by image, and each swap sends its index from the host, which
-    stops until it has arrived. The result is the same to the last bit. Images of different sizes, and those that are
-    padded (``pad_size_divisor``), go MMPose's way.
+    stops until it has arrived; data samples are sent one by one. The result is the same to the last bit. Images of different
+    sizes, and those that are padded (``pad_size_divisor``), go MMPose's way.
 
     Args:
         mean, std, pad_size_divisor, pad_value, bgr_to_rgb, rgb_to_bgr, batch_augments: As in MMPose.
@@ -43,8 +44,8 @@ class PoseDataPreprocessor(MMPosePoseDataPreprocessor):
         images = data['inputs']
         if self.pad_size_divisor != 1 or (is_seq_of(images, Tensor) and len({image.shape for image in images}) != 1):
             return super().forward(data, training)
-        data = self.cast_data(data)
-        inputs, data_samples = self._normalised(data['inputs']), data['data_samples']
+        inputs, data_samples = self._normalised(self.cast_data(images)), data['data_samples']
+        send_samples(data_samples, self.device)
         size_hw = tuple(inputs.shape[-2:])
         for data_sample in data_samples:
             data_sample.set_metainfo(dict(batch_input_shape=size_hw, pad_shape=size_hw))

@@ -1,10 +1,8 @@
 """The head of RSN: a heatmap from every unit while training, from the last one alone when predicting."""
-import logging
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmcv.cnn import ConvModule
-from mmengine.logging import print_log
 from mmengine.structures import PixelData
 from mmpose.models.heads import BaseHead
 from mmpose.models.utils.tta import flip_heatmaps
@@ -14,10 +12,14 @@ from torch import Tensor, nn
 from ..codecs import DrawnTargets
 from ..registry import KEYPOINT_CODECS, MODELS
 from .backbones import INIT_CFG
+from .batches import send
+from .channels_last import ChannelsLastWeights
 from .loading import refuse_foreign_weights
+from .losses import KeypointOHKMMSELoss
 from .multi_stage import upsample
+from .norm_counters import counted_together
 from .prm import HeatmapRefineMachine, PoseRefineMachine
-from .targets import PackedTargets, build_device_targets, never_labelled, stack_joints, stack_visible
+from .targets import PackedTargets, build_device_targets, stack_joints, stack_visible
 
 Features = Sequence[Sequence[Tensor]]
 
@@ -42,7 +44,7 @@ class HeatmapPredictor(nn.Sequential):
 
 
 @MODELS.register_module()
-class MultiStageHead(BaseHead):
+class MultiStageHead(ChannelsLastWeights, BaseHead):
     """Heatmaps from the features of a multi-stage body, with intermediate supervision of every unit of every stage.
 
     All heatmaps are brought to the size of the last unit, 1/4 of the image. Prediction computes the last unit of the last
@@ -60,9 +62,7 @@ class MultiStageHead(BaseHead):
             ``'authors'``: all pixels count, and joints that are not labelled OR occluded (v < 2) have a target of zero.
             ``'mmpose'``: joints that are not labelled are left out everywhere, occluded ones are as good as visible.
             In the OHKM units both leave out what is not labelled. Occluded joints are told apart only where the data
-            pipeline has ``LoadVisibility``. Where a data set lacks joints altogether, as data sets that are combined often
-            do, ``'authors'`` teaches that these joints are not there, with a warning: take ``'mmpose'``. Defaults to
-            ``'authors'``.
+            pipeline has ``LoadVisibility``. Defaults to ``'authors'``.
         loss (dict | list[dict], optional): One loss config for all units, or ``num_stages * num_units`` of them, stage
             after stage, deep to shallow. Defaults to the paper's: MSE / 4 for all units but the last of a stage, and
             OHKM over the 8 hardest joints for that.
@@ -105,7 +105,6 @@ class MultiStageHead(BaseHead):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.visibility_rule = visibility_rule
-        self._has_warned = False
         self.device_targets = None if encoder is None else build_device_targets(encoder)
         self._sent_flip_indices: Optional[Tuple[tuple, Tensor]] = None
         self.decoder = None if decoder is None else KEYPOINT_CODECS.build(decoder)
@@ -119,6 +118,7 @@ class MultiStageHead(BaseHead):
             nn.ModuleList(HeatmapRefineMachine(out_channels, norm_cfg) for _ in range(num_units))
             for _ in range(num_stages)) if prm == 'heatmaps' else None
         self.register_load_state_dict_pre_hook(refuse_foreign_weights)
+        self._lay_out()
 
     def forward(self, feats: Features) -> List[Tensor]:
         """Heatmaps of every unit.
@@ -130,7 +130,8 @@ class MultiStageHead(BaseHead):
             list[Tensor]: ``num_stages * num_units`` heatmaps (B, K, H/4, W/4), stage after stage, deep to shallow.
         """
         self._check_features(feats)
-        return [self._unit_heatmaps(feats, stage, unit) for stage, unit in self._stage_units()]
+        with counted_together(self):
+            return [self._unit_heatmaps(feats, stage, unit) for stage, unit in self._stage_units()]
 
     def forward_last(self, feats: Features) -> Tensor:
         """Heatmaps of the last unit of the last stage, (B, K, H/4, W/4): what prediction uses, and nothing else."""
@@ -175,9 +176,8 @@ class MultiStageHead(BaseHead):
         targets = self._targets(batch_data_samples, heatmaps[0])
         clear = None
         if self.visibility_rule == 'authors':
-            self._warn_of_absent_joints(batch_data_samples)
             visible = torch.from_numpy(stack_visible(batch_data_samples) > CLEARLY_VISIBLE)
-            clear = visible.to(targets.weights.device, targets.weights.dtype, non_blocking=True) * (targets.weights > 0)
+            clear = send(visible, targets.weights.device).to(targets.weights.dtype) * (targets.weights > 0)
         losses = {}
         for i, (stage, unit) in enumerate(self._stage_units()):
             module = self.loss_modules[i]
@@ -195,15 +195,6 @@ class MultiStageHead(BaseHead):
         if self._sent_flip_indices is None or self._sent_flip_indices[0] != key:
             self._sent_flip_indices = key, torch.as_tensor(key[0], device=device)
         return self._sent_flip_indices[1]
-
-    def _warn_of_absent_joints(self, samples: OptSampleList) -> None:
-        """Say once that joints which one of several combined data sets does not have are learned as not there."""
-        absent = [] if self._has_warned else never_labelled(samples)
-        if absent:
-            self._has_warned = True
-            print_log(f'Joints {absent} have no labels in some of the data (a KeypointConverter does not map to them), and '
-                      "visibility_rule='authors' of MultiStageHead teaches that they are not there. To leave them out of the "
-                      "loss, set model.head.visibility_rule='mmpose'.", 'current', logging.WARNING)
 
     def _targets(self, samples: OptSampleList, heatmaps: Tensor) -> Union[PackedTargets, DrawnTargets]:
         if 'gt_fields' in samples[0]:
@@ -248,7 +239,7 @@ class MultiStageHead(BaseHead):
     def _build_losses(self, loss: Union[dict, List[dict], None]) -> nn.ModuleList:
         if loss is None:
             plain = dict(type='mmpose.KeypointMSELoss', use_target_weight=self.visibility_rule == 'mmpose', loss_weight=0.25)
-            hardest = dict(type='mmpose.KeypointOHKMMSELoss', use_target_weight=True, topk=min(8, self.out_channels))
+            hardest = dict(type=KeypointOHKMMSELoss, use_target_weight=True, topk=min(8, self.out_channels))
             loss = ([plain] * (self.num_units - 1) + [hardest]) * self.num_stages
         elif isinstance(loss, dict):
             loss = [loss] * (self.num_stages * self.num_units)

@@ -1,5 +1,6 @@
 """``compile=True`` in a config compiles the network alone, with the same results."""
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Callable, List
 
 import pytest
@@ -9,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
+from rsn_mm.compat import compile
 from rsn_mm.compat.compile import compile_network
 from rsn_mm.models import checkpointing
 
@@ -108,3 +110,18 @@ def test_modes_that_overwrite_the_first_of_two_results_are_refused(mode: str) ->
     runner._has_loaded, runner.cfg, runner.model = True, Config(dict(compile=dict(mode=mode))), nn.Module()
     with pytest.raises(ValueError, match=f"mode='{mode}'.* the flip test calls .*'max-autotune-no-cudagraphs'"):
         runner.load_or_resume()
+
+
+@pytest.mark.parametrize('num_persons, drop_last, with_cp, left_out, expected', [
+    (5, False, False, False, ['1 persons instead of 2']), (4, False, False, False, []), (5, True, False, False, []),
+    (4, False, True, True, ['next to nothing']), (4, False, True, False, []),
+])
+def test_what_is_compiled_again_or_not_at_all_is_said(monkeypatch, num_persons, drop_last, with_cp, left_out, expected) -> None:
+    lines = []
+    monkeypatch.setattr(compile, 'print_log', lambda message, *args: lines.append(message))
+    monkeypatch.setattr(compile, 'CHECKPOINTS_ARE_LEFT_OUT', left_out)
+    loader = torch.utils.data.DataLoader(range(num_persons), batch_size=2, drop_last=drop_last)
+    model = SimpleNamespace(backbone=SimpleNamespace(with_cp=with_cp))
+    compile._warn(SimpleNamespace(_train_loop=SimpleNamespace(dataloader=loader)), model)
+    compile._warn(SimpleNamespace(_train_loop=None), SimpleNamespace(backbone=torch.nn.Identity()))
+    assert len(lines) == len(expected) and all(part in line for part, line in zip(expected, lines))

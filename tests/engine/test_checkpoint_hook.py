@@ -4,11 +4,13 @@ from typing import Callable, Iterator
 
 import numpy as np
 import pytest
+import torch
 from mmengine.dataset import Compose
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import CheckpointLoader
+from torch._subclasses import FakeTensorMode
 
 from rsn_mm.engine import CheckpointHook
 
@@ -31,6 +33,15 @@ class TestWhatItHolds:
         assert restored['meta']['dataset_meta']['sigmas'].dtype == np.float32
         history = restored[HUB]['log_scalars']['train/loss']
         assert history.data[0].tolist() == runner.message_hub.get_scalar('train/loss').data[0].tolist()
+
+    def test_tensors_of_a_device_are_on_the_host(self) -> None:
+        """EMAHook puts averaged weights in when MMEngine has taken the others from the device."""
+        with FakeTensorMode():
+            checkpoint = dict(state_dict=dict(w=torch.empty(2, device='cuda')), ema_state_dict=dict(w=torch.empty(2)),
+                              optimizer=dict(state=[dict(step=torch.empty((), device='cuda'))]), meta=dict(epoch=1))
+            CheckpointHook().before_save_checkpoint(None, checkpoint)
+        tensors = [*checkpoint['state_dict'].values(), *checkpoint['optimizer']['state'][0].values()]
+        assert [tensor.device.type for tensor in tensors] == ['cpu', 'cpu'] and checkpoint['meta'] == dict(epoch=1)
 
     def test_objects_of_other_types_are_named_in_the_log(self, make: Callable) -> None:
         class AddsAnObject(Hook):

@@ -39,3 +39,29 @@ def test_fused_adam_trains_as_adam(make_runner) -> None:
         runner = make_runner(f'fused_{fused}', optim_wrapper=dict(optimizer=dict(type='Adam', lr=1e-3, fused=fused)))
         states.append(runner.train().state_dict())
     torch.testing.assert_close(states[0], states[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('capability, dtype, expected, warns', [
+    ((7, 5), None, torch.float16, False), ((8, 0), None, torch.bfloat16, False), ((9, 0), 'bfloat16', torch.bfloat16, False),
+    ((7, 0), 'bfloat16', torch.bfloat16, True), ((7, 0), 'float16', torch.float16, False),
+])
+def test_gpus_that_emulate_bfloat16(optimizer, monkeypatch, capability, dtype, expected, warns) -> None:
+    logged = []
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda: capability)
+    monkeypatch.setattr(torch.cuda, 'get_device_name', lambda: 'GTX 1660')
+    monkeypatch.setattr(amp_optimizer_wrapper, 'GradScaler', lambda **kwargs: torch.amp.GradScaler('cpu', enabled=False))
+    monkeypatch.setattr('rsn_mm.engine.optim_wrapper.print_log', lambda message, *args: logged.append((message, args)))
+    wrapper = AmpOptimWrapper(optimizer=optimizer, **({} if dtype is None else dict(dtype=dtype)))
+    assert wrapper.cast_dtype == expected
+    assert any('emulated by GTX 1660' in message for message, _ in logged) == warns
+
+
+def test_float16_resumes_from_bfloat16_and_back(optimizer, monkeypatch) -> None:
+    monkeypatch.setattr(amp_optimizer_wrapper, 'GradScaler', lambda **kwargs: torch.amp.GradScaler('cpu', init_scale=8.))
+    wrappers = [AmpOptimWrapper(dtype=dtype, optimizer=optimizer) for dtype in ('bfloat16', 'float16')]
+    states = [wrapper.state_dict() for wrapper in wrappers]
+    assert states[0]['loss_scaler'] == {} and states[1]['loss_scaler']['scale'] == 8
+    for wrapper, state in zip(wrappers, states[::-1]):
+        wrapper.load_state_dict(state)
+    assert wrappers[1].loss_scaler.get_scale() == 8

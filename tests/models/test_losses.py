@@ -4,9 +4,12 @@ from typing import Any, Dict, List
 import numpy as np
 import pytest
 import torch
+from mmpose.models.losses import KeypointOHKMMSELoss as MMPoseOHKM
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from rsn_mm.models import MultiStageHead
+from rsn_mm.models import KeypointOHKMMSELoss, MultiStageHead
+from rsn_mm.registry import MODELS
 
 K = 10  # more than the 8 joints that OHKM keeps
 KERNELS = (15, 11, 9, 7, 5)
@@ -152,3 +155,53 @@ class TestMMPoseRule:
             target = torch.stack([s.gt_fields.heatmaps[unit] for s in samples])
             square = ((maps[unit] - target)**2).mean(dim=(2, 3)) * weights
             assert float(losses[unit]) == pytest.approx(float(square.mean()) / 4, rel=1e-5)
+
+
+class TestHardestJoints:
+    """KeypointOHKMMSELoss is MMPose's, in operators whose number does not depend on joints and persons."""
+
+    @pytest.mark.parametrize('weighted', [False, True])
+    @pytest.mark.parametrize('num_keypoints, topk', [(17, 8), (133, 63), (5, 5)])
+    def test_equals_mmposes(self, weighted, num_keypoints, topk):
+        generator = torch.Generator().manual_seed(0)
+        output, target = torch.randn(2, 4, num_keypoints, 8, 6, generator=generator)
+        weights = torch.tensor([0., .5, 1., 2.])[torch.randint(4, (4, num_keypoints), generator=generator)]
+        options = dict(use_target_weight=weighted, topk=topk, loss_weight=.7)
+        values, gradients = [], []
+        for kind in (MMPoseOHKM, KeypointOHKMMSELoss):
+            maps = output.clone().requires_grad_()
+            value = kind(**options)(maps, target, weights)
+            value.backward()
+            values.append(value.item())
+            gradients.append(maps.grad)
+        assert values[1] == pytest.approx(values[0], rel=1e-6)
+        torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-5, atol=1e-7 * float(gradients[0].abs().max()))
+
+    def test_few_operators(self):
+        counts = []
+        for kind, batch, joints in ((KeypointOHKMMSELoss, 2, 9), (KeypointOHKMMSELoss, 16, 33), (MMPoseOHKM, 16, 33)):
+            with Kernels() as kernels:
+                maps = torch.zeros(batch, joints, 4, 4, requires_grad=True)
+                targets = torch.ones(batch, joints, 4, 4), torch.ones(batch, joints)
+                kind(use_target_weight=True, topk=8)(maps, *targets).backward()
+            counts.append(kernels.count)
+        assert counts[0] == counts[1] < 40 < counts[2]
+
+    def test_is_the_default_and_what_a_config_of_ours_gets(self, scope):
+        assert type(head(1).loss_modules[-1]) is KeypointOHKMMSELoss
+        scope('rsn_mm')
+        assert type(MODELS.build(dict(type='KeypointOHKMMSELoss'))) is KeypointOHKMMSELoss
+        assert type(MODELS.build(dict(type='mmpose.KeypointOHKMMSELoss'))) is MMPoseOHKM
+
+    def test_more_than_there_are(self):
+        with pytest.raises(ValueError, match='topk=8 .* more than the 5 joints'):
+            KeypointOHKMMSELoss()(*torch.zeros(2, 1, 5, 4, 4), torch.ones(1, 5))
+
+
+class Kernels(TorchDispatchMode):
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += 1
+        return func(*args, **(kwargs or {}))
