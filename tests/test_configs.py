@@ -90,7 +90,7 @@ def make_batch(tmp_path, coco_file, mpii_file):
         'rsn_mm.CocoDataset': coco_file(tmp_path / 'coco.json'),
         'rsn_mm.MpiiDataset': mpii_file(tmp_path / 'mpii.json'),
         'rsn_mm.CrowdPoseDataset': coco_file(tmp_path / 'crowdpose.json', num_keypoints=14),
-        'CocoWholeBodyDataset': coco_file(tmp_path / 'wholebody.json', segmentation=[], **WHOLE_BODY),
+        'rsn_mm.CocoWholeBodyDataset': coco_file(tmp_path / 'wholebody.json', segmentation=[], **WHOLE_BODY),
     }
 
     def make(cfg: Config, split: str) -> dict:

@@ -10,6 +10,7 @@ from mmpose import registry as mmpose_registry
 import rsn_mm.codecs
 import rsn_mm.datasets
 import rsn_mm.engine
+import rsn_mm.evaluation
 import rsn_mm.models
 import rsn_mm.transforms
 from rsn_mm import registry
@@ -22,17 +23,17 @@ OURS = {
         'GenerateTarget', 'LoadImage', 'LoadVisibility', 'RandomBBoxTransform', 'RandomBoxExtension', 'RandomHalfBodyBox',
         'TopdownAffine', 'UniformBBoxTransform'
     ],
-    'DATASETS': ['CocoDataset', 'CrowdPoseDataset', 'MpiiDataset'],
+    'DATASETS': ['CocoDataset', 'CocoWholeBodyDataset', 'CrowdPoseDataset', 'MpiiDataset'],
     'DATA_SAMPLERS': ['PhotoWindowSampler'],
     'HOOKS': ['CheckpointHook', 'EpochSeedHook', 'FuseHook', 'LossGuardHook', 'RuntimeInfoHook', 'SyncBuffersHook'],
     'LOOPS': ['TestLoop', 'ValLoop'],
+    'METRICS': ['CocoMetric', 'CocoWholeBodyMetric', 'TorsoPCKAccuracy'],
     'OPTIM_WRAPPERS': ['AmpOptimWrapper', 'OptimWrapper'],
     'OPTIM_WRAPPER_CONSTRUCTORS': ['DefaultOptimWrapperConstructor'],
 }
 FOLDERS = dict(
     MODELS='models', KEYPOINT_CODECS='codecs', TRANSFORMS='transforms', DATASETS='datasets', DATA_SAMPLERS='datasets',
-    HOOKS='engine', LOOPS='engine', OPTIM_WRAPPERS='engine',
-    OPTIM_WRAPPER_CONSTRUCTORS='engine')
+    HOOKS='engine', LOOPS='engine', OPTIM_WRAPPERS='engine', OPTIM_WRAPPER_CONSTRUCTORS='engine', METRICS='evaluation')
 MODULES = {name: getattr(rsn_mm, folder) for name, folder in FOLDERS.items()}
 
 
@@ -66,9 +67,9 @@ for registry, name in [(MODELS, 'RSN'), (MODELS, 'MSPNHead'), (MODELS, 'TopdownP
         lines = {name: rest for name, *rest in map(str.split, fresh(code))}
         assert len(lines) == 16
         assert {scope for scope, _ in lines.values()} == {'rsn_mm'}
-        for name in ('RSN', 'LoadImage', 'TopdownAffine', 'CocoDataset', 'QuarterOffsetHeatmap'):
+        for name in ('RSN', 'LoadImage', 'TopdownAffine', 'CocoDataset', 'QuarterOffsetHeatmap', 'CocoMetric'):
             assert lines[name][1].startswith('rsn_mm.'), name
-        for name in ('MSPNHead', 'TopdownPoseEstimator', 'ResNet', 'AicDataset', 'CocoMetric',
+        for name in ('MSPNHead', 'TopdownPoseEstimator', 'ResNet', 'AicDataset',
                      'PoseVisualizationHook', 'PoseLocalVisualizer', 'UDPHeatmap'):
             assert lines[name][1].startswith('mmpose.'), name
 

@@ -15,7 +15,7 @@ from mmengine.config import DictAction
 
 import rsn_mm  # noqa: F401  closes the gaps of the stack
 from rsn_mm.datasets.checking import SPLITS, Source, as_text, check, sources_of_config, write_report
-from rsn_mm.datasets.faults import KINDS
+from rsn_mm.datasets.kinds import KINDS
 
 
 def main() -> int:

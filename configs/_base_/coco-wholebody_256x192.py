@@ -23,8 +23,10 @@ train_pipeline = [
 
 dataset_type = 'CocoWholeBodyDataset'
 train_dataloader = dict(
-    dataset=dict(type=dataset_type, ann_file='annotations/coco_wholebody_train_v1.0.json', pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(type=dataset_type, ann_file='annotations/coco_wholebody_val_v1.0.json'))
+    dataset=dict(
+        type='rsn_mm.CocoWholeBodyDataset', ann_file='annotations/coco_wholebody_train_v1.0.json', pipeline=train_pipeline))
+val_dataloader = dict(
+    dataset=dict(type='rsn_mm.CocoWholeBodyDataset', ann_file='annotations/coco_wholebody_val_v1.0.json'))
 test_dataloader = val_dataloader
 
 val_evaluator = dict(type='CocoWholeBodyMetric')

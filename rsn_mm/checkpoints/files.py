@@ -8,6 +8,7 @@ from torch import Tensor
 from ..files import whole_or_not
 from .convert import AUTO, convention_of, convert, unwrapped
 from .layer_names import OURS
+from .reading import load_from_local
 from .safetensors_file import SUFFIX, is_safetensors, write_safetensors
 
 SUFFIXES = ('.pth', '.pt', SUFFIX)
@@ -56,8 +57,6 @@ def read_weights(path: str, trust: bool = False) -> Tuple[Dict[str, Tensor], dic
         FileNotFoundError: if there is no such file.
         ValueError: if it is no checkpoint, or holds more than tensors and plain types and is not trusted.
     """
-    # Here, because compat reads safetensors through this package.
-    from ..compat.checkpoint import load_from_local
     checkpoint = load_from_local(path, map_location='cpu', trust=trust)
     state: Any = checkpoint
     for key in ('state_dict', 'model'):

@@ -21,7 +21,8 @@ from typing import Dict, FrozenSet
 
 # Order matters: modules that stand in for a missing package come before everything that imports it.
 ADAPTERS = ('home', 'pkg_resources', 'pkgutil_find_loader', 'torchvision', 'mmcv_ops', 'xtcocotools', 'checkpoint',
-            'distributed', 'amp', 'half_precision', 'compile', 'drawing', 'albumentations', 'named_configs', 'spawn')
+            'distributed', 'amp', 'half_precision', 'compile', 'drawing', 'albumentations', 'named_configs', 'no_workers',
+            'spawn')
 SWITCH = 'RSN_MM_COMPAT'
 
 _active: Dict[str, str] = {}

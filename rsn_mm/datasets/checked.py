@@ -1,26 +1,25 @@
 """MMPose's data sets under their own names, which name what is missing or wrong and leave out what cannot be used."""
-import json
-import logging
 import os
 import os.path as osp
 import pickle
-from collections import Counter
 from functools import cached_property
-from typing import Any, Dict, Hashable, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 from mmengine.dataset import BaseDataset
-from mmengine.fileio import get_local_path
-from mmengine.logging import print_log
 from mmpose.datasets import datasets as mmpose_datasets
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
+from mmpose.structures.bbox import bbox_xywh2xyxy
 from xtcocotools.coco import COCO
 
 from ..registry import DATASETS
 from ..transforms import UnreadableImageError
-from .faults import KINDS, LEFT_OUT, ambiguous_images, annotation_faults, image_faults
-from .packed import PackedPerson, is_no_person, is_whole, join, nothing_collected, pack, parse_person, read_packed, with_outline
-from .unreadable import Unreadable, UnreadableCount, name_some
+from .faults import WHOLE_BODY, Layout
+from .judged_files import UNSAID, judge_detection_file, judge_file, refuse, say
+from .kinds import Fault
+from .mpii import mpii_as_coco
+from .packed import PackedPerson, is_no_person, join, pack, parse_person, with_outline
+from .unreadable import Unreadable, UnreadableCount
 
 _FROM_FILE_TO_BYTES = ('_load_annotations', 'parse_data_info', '_get_topdown_data_infos', '_is_valid_instance',
                        'load_data_list', 'filter_data', '_serialize_data')
@@ -29,10 +28,10 @@ _FROM_FILE_TO_BYTES = ('_load_annotations', 'parse_data_info', '_get_topdown_dat
 class CheckedFiles:
     """Mixin in front of one of MMPose's data sets. It hands out their persons, in a third of the time.
 
-    Persons whose annotation or detected box cannot be used (``rsn_mm.datasets.faults.KINDS`` says which) are
-    left out; how many and which, the log says. In training, persons whose photo ``rsn_mm.LoadImage`` cannot read are
-    replaced by others, see :class:`UnreadableCount`. In testing such a photo raises, except with ``rsn_mm.TestLoop`` and
-    ``rsn_mm.ValLoop``, which leave out its persons.
+    Persons whose annotation or detected box cannot be used (``rsn_mm.datasets.kinds.KINDS`` says which) are left out; how
+    many and which, the log says. In training, persons whose photo ``rsn_mm.LoadImage`` cannot read are replaced by others,
+    see :class:`UnreadableCount`. In testing such a photo raises, except with ``rsn_mm.TestLoop`` and ``rsn_mm.ValLoop``,
+    which leave out its persons.
 
     Args:
         max_unreadable (float): Share of the persons, 0 to 1, whose photo may be unreadable in training. Defaults to 0.01.
@@ -40,8 +39,8 @@ class CheckedFiles:
 
     Raises:
         FileNotFoundError: if the annotation, box or head-box file does not exist.
-        ValueError: if ``max_unreadable`` is out of its range; if a file is no JSON in UTF-8; if no person is left to train or
-            test on.
+        ValueError: if ``max_unreadable`` is out of its range; if a file is no JSON in UTF-8 or not in its format, naming the
+            entry; if no person is left to train or test on, with the reasons.
     """
     skip_unreadable = False
 
@@ -49,7 +48,6 @@ class CheckedFiles:
         if not 0 <= max_unreadable <= 1:
             raise ValueError(f'max_unreadable={max_unreadable!r} must be the share of persons that may be left out, 0 to 1.')
         self.max_unreadable = max_unreadable
-        self._dropped: Dict[Tuple[str, Hashable], str] = {}
         super().__init__(*args, **kwargs)
 
     def full_init(self) -> None:
@@ -68,30 +66,17 @@ class CheckedFiles:
                 raise FileNotFoundError(f'{name}={path!r} of {type(self).__name__} does not exist (looked for in '
                                         f'{os.getcwd()!r}). {remedy}, for example with --cfg-options '
                                         f'train_dataloader.dataset.{name}=..., and alike for val_ and test_dataloader.')
-        data_list = self._load_persons()
-        if self.bbox_file:
-            data_list = [person for person in data_list if not self._drop_unusable(person)]
-        self._report_dropped()
+        data_list = super().load_data_list()
         if not data_list:
             raise ValueError(f'{type(self).__name__} finds no person in {self.ann_file!r}: there is nothing to '
-                             f'{"test" if self.test_mode else "train"} on. A person counts if it is not a crowd, has a box '
-                             'of positive size and at least one labelled joint.')
+                             f'{"test" if self.test_mode else "train"} on. sample_interval={self.sample_interval} takes photos '
+                             'whose id is a multiple of it.')
         return data_list
 
-    def _load_persons(self) -> List[dict]:
-        try:
-            return super().load_data_list()
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f'{self._files} of {type(self).__name__} is no whole JSON file in UTF-8: {error}. Fetch it again.'
-                             ) from error
-        except KeyError as error:
-            raise ValueError(f'In {self._files} of {type(self).__name__} an entry lacks {error}, or refers to the photo '
-                             f'{error}, which is not listed. `python tools/check_dataset.py CONFIG` names the entry.'
-                             ) from error
-
-    @property
-    def _files(self) -> str:
-        return ' or '.join(repr(path) for path in (self.ann_file, self.bbox_file) if path)
+    @classmethod
+    def layout(cls, metainfo: dict) -> Layout:
+        """What this data set expects of an annotation."""
+        return Layout((('keypoints', metainfo['num_keypoints']), ), joint_names(metainfo))
 
     def get_data_info(self, idx: int) -> dict:
         """MMPose's, with what is the same for all persons unpickled: copying it list by list takes ten times as long."""
@@ -142,78 +127,36 @@ class CheckedFiles:
             last += 1
         return list(range(first, last + 1))
 
-    def _drop(self, kind: str, person: Hashable, detail: str) -> None:
-        self._dropped.setdefault((kind, person), detail)
+    def _say(self, faults: List[Fault], path: str) -> None:
+        refuse(faults, path, type(self).__name__)
+        say(faults, path, type(self).__name__, (*UNSAID, 'joint without labels') if self.test_mode else UNSAID)
 
-    def _drop_unusable(self, person: dict) -> bool:
-        """Whether a person as MMPose makes it, of MPII or of a detected box, is left out."""
-        bbox, joints = person['bbox'], person['keypoints']
-        if not np.isfinite(bbox).all() or not np.isfinite(person['bbox_score']).all():
-            kind = 'box malformed'
-        elif (np.asarray(bbox)[..., 2:] <= np.asarray(bbox)[..., :2]).any():
-            kind = 'box empty'
-        elif joints.shape[-2] != self._metainfo['num_keypoints'] or person['keypoints_visible'].shape[1] != joints.shape[1]:
-            kind = 'joints malformed'
-        elif not np.isfinite(joints).all():
-            kind = 'joints not finite'
-        else:
-            return False
-        self._drop(kind, person['id'], f'of photo {person["img_path"]!r}')
-        return True
 
-    def _report_dropped(self) -> None:
-        counts = Counter(kind for kind, _ in self._dropped)
-        for kind, count in counts.items():
-            persons = [person for other, person in self._dropped if other == kind]
-            example = self._dropped[kind, persons[0]]
-            print_log(f'{type(self).__name__} leaves out {count} persons of {self.ann_file!r}: {KINDS[kind].meaning}. Ids: '
-                      f'{name_some(persons)}. The first: {example}. `python tools/check_dataset.py CONFIG` lists all.',
-                      'current', logging.WARNING)
-        self._dropped.clear()
+def joint_names(metainfo: dict) -> Tuple[str, ...]:
+    """Names of the joints of a data set in their order."""
+    names = metainfo.get('keypoint_id2name') or {}
+    return tuple(names[i] for i in range(len(names)))
 
 
 class _CheckedAnnotations(CheckedFiles):
-    """Mixin for annotations in COCO's format, which are looked at before MMPose parses them."""
-
-    def load_data_list(self) -> List[dict]:
-        self._seen: Set[Hashable] = set()
-        self._ambiguous: Optional[Set[Hashable]] = None
-        self._looked_at: Tuple[Optional[dict], List[Tuple[str, str]]] = (None, [])
-        data_list = super().load_data_list()
-        self._seen.clear()
-        self._looked_at = (None, [])
-        return data_list
+    """Mixin for files in COCO's format, which are judged before MMPose sees what can be used of them."""
 
     def _load_annotations(self) -> Tuple[List[dict], List[dict]]:
-        """MMPose's, without its copies: persons come packed if nobody wants to see them before they are."""
-        with get_local_path(self.ann_file) as path, nothing_collected():
-            content = read_packed(path)
-            return self._parse_content(content)
-
-    def _parse_content(self, content: Any) -> Tuple[List[dict], List[dict]]:
-        if not isinstance(content, dict):
-            raise ValueError(f'{self._files} of {type(self).__name__} is no object with images and annotations.')
-        self.coco = COCO()
-        self.coco.dataset = content
-        self.coco.createIndex()
-        if 'categories' in content:
-            self._metainfo['CLASSES'] = self.coco.loadCats(self.coco.getCatIds())
-        persons, images = [], []
-        for image_id in self.coco.getImgIds():
-            if image_id % self.sample_interval:
+        """MMPose's, of what can be used and without copies: persons come packed if nobody wants to see them before they are."""
+        persons, photos = [], []
+        self._load_judged(needs_people=True)
+        for image in self.coco.dataset['images']:
+            if image['id'] % self.sample_interval:
                 continue
-            image = self.coco.imgs[image_id]
-            image.update(img_id=image_id, img_path=osp.join(self.data_prefix['img'], image['file_name']))
-            images.append(image)
-            for same in self.coco.imgToAnns.get(image_id, ()):
-                annotation = self.coco.anns[same['id']]
-                annotation.setdefault('iscrowd', False)
+            image.update(img_id=image['id'], img_path=osp.join(self.data_prefix['img'], image['file_name']))
+            photos.append(image)
+            for annotation in self.coco.imgToAnns.get(image['id'], ()):
                 person = self.parse_data_info(dict(raw_ann_info=annotation, raw_img_info=image))
                 if person and self._are_packed:
-                    person = is_whole(person) and pack(person)
+                    person = self._is_valid_instance(person) and pack(person)
                 if person:
                     persons.append(person)
-        return persons, images
+        return persons, photos
 
     def _get_topdown_data_infos(self, instance_list: List[dict]) -> List[dict]:
         return instance_list if self._are_packed else super()._get_topdown_data_infos(instance_list)
@@ -226,39 +169,45 @@ class _CheckedAnnotations(CheckedFiles):
             next(kind for kind in type(self).__mro__ if name in vars(kind)) in ours for name in _FROM_FILE_TO_BYTES)
 
     def parse_data_info(self, raw_data_info: dict) -> Optional[dict]:
-        """MMPose's, None for an annotation that cannot be used."""
+        """MMPose's, without copies."""
         annotation, image = raw_data_info['raw_ann_info'], raw_data_info['raw_img_info']
-        if self._ambiguous is None:
-            self._look_at_ids()
-        person = annotation['id']
-        if annotation['image_id'] != image['id'] or person in self._seen:
-            return None  # COCO's index gives the last annotation of an id wherever one has it.
-        self._seen.add(person)
-        if image['id'] in self._ambiguous:
-            self._drop('photo id twice', person, f'of photo {image["id"]!r}')
-            return None
-        if self._looked_at[0] is not image:
-            self._looked_at = image, image_faults(image)
-        found = self._looked_at[1] or annotation_faults(annotation, image, self._metainfo['num_keypoints'])
-        dropped = [(kind, detail) for kind, detail in found if KINDS[kind][:2] == ('error', LEFT_OUT)]
-        for kind, detail in dropped:
-            self._drop(kind, person, detail)
-        if dropped or (self._are_packed and is_no_person(annotation)):
+        if self._are_packed and is_no_person(annotation):
             return None
         parse, annotation = super().parse_data_info, annotation if self._are_packed else with_outline(annotation)
         if parse.__func__ is BaseCocoStyleDataset.parse_data_info:
             return parse_person(annotation, image)
         return parse(dict(raw_data_info, raw_ann_info=annotation))
 
-    def _look_at_ids(self) -> None:
-        content, index = self.coco.dataset, self.coco
-        self._ambiguous = set(ambiguous_images(content['images'])[1])
-        for person, count in Counter(annotation['id'] for annotation in content['annotations']).items():
-            if count > 1:
-                self._drop('id twice', person, f'{count} annotations')
-        for photo in index.imgToAnns.keys() - index.imgs.keys():
-            for annotation in index.imgToAnns[photo]:
-                self._drop('unknown photo', annotation['id'], f'image_id={photo!r}')
+    def _load_detection_results(self) -> List[dict]:
+        """MMPose's, of the boxes that can be used, and with the category that people have in the annotation file."""
+        truth = self._load_judged(needs_people=False)
+        boxes = judge_detection_file(self.bbox_file, truth, self.ann_file)
+        self._say(boxes.faults, self.bbox_file)
+        num_keypoints = self.metainfo['num_keypoints']
+        data_list = []
+        for position, detection, category in boxes.usable:
+            image = self.coco.imgs[detection['image_id']]
+            bbox = np.array(detection['bbox'][:4], dtype=np.float32).reshape(1, 4)
+            data_list.append(dict(
+                img_id=image['id'],
+                img_path=osp.join(self.data_prefix['img'], image['file_name']),
+                img_shape=(image['height'], image['width']),
+                bbox=bbox_xywh2xyxy(bbox),
+                bbox_score=np.array(detection['score'], dtype=np.float32).reshape(1),
+                keypoints=np.zeros((1, num_keypoints, 2), dtype=np.float32),
+                keypoints_visible=np.ones((1, num_keypoints), dtype=np.float32),
+                category_id=np.array(category),
+                id=position))
+        return data_list
+
+    def _load_judged(self, needs_people: bool) -> Any:
+        truth = judge_file(self.ann_file, self.layout(self._metainfo), needs_people=needs_people)
+        self._say(truth.faults, self.ann_file)
+        self.coco = COCO()
+        self.coco.dataset = truth.content
+        self.coco.createIndex()
+        self._metainfo['CLASSES'] = truth.content['categories']
+        return truth
 
 
 @DATASETS.register_module()
@@ -272,6 +221,15 @@ class CrowdPoseDataset(_CheckedAnnotations, mmpose_datasets.CrowdPoseDataset):
 
 
 @DATASETS.register_module()
+class CocoWholeBodyDataset(_CheckedAnnotations, mmpose_datasets.CocoWholeBodyDataset):
+    """MMPose's ``CocoWholeBodyDataset`` with :class:`CheckedFiles`."""
+
+    @classmethod
+    def layout(cls, metainfo: dict) -> Layout:
+        return Layout(WHOLE_BODY, joint_names(metainfo))
+
+
+@DATASETS.register_module()
 class MpiiDataset(CheckedFiles, mmpose_datasets.MpiiDataset):
     """MMPose's ``MpiiDataset`` with :class:`CheckedFiles`, and training joints that count from 0.
 
@@ -280,9 +238,21 @@ class MpiiDataset(CheckedFiles, mmpose_datasets.MpiiDataset):
     joints stay as they are, for the metric.
     """
 
+    @classmethod
+    def layout(cls, metainfo: dict) -> Layout:
+        return super().layout(metainfo)._replace(sized=False, names=())
+
     def _load_annotations(self) -> Tuple[List[dict], List[dict]]:
-        instances, images = super()._load_annotations()
-        instances = [person for person in instances if not self._drop_unusable(person)]
+        truth = judge_file(self.ann_file, self.layout(self._metainfo), mpii_as_coco)
+        self._say(truth.faults, self.ann_file)
+        try:
+            instances, images = super()._load_annotations()
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            first: Dict[str, Any] = next((fault._asdict() for fault in truth.faults), dict(annotation_id='?', detail=error))
+            raise ValueError(f'{type(self).__name__} cannot use {self.ann_file!r}: person {first["annotation_id"]}: '
+                             f'{first["detail"]}. Mend the file.') from error
+        usable = {person['id'] for person in truth.content['annotations']}
+        instances = [person for person in instances if person['id'] in usable]
         if not self.test_mode:
             for instance in instances:
                 instance['keypoints'] = instance['keypoints'] - 1

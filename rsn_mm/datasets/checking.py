@@ -1,23 +1,38 @@
 """Look through the files of a data set before training, for all their faults at once."""
 import json
 import os
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Union
 
 from mmengine.config import Config
 
 from ..files import write_whole
-from .faults import KINDS, Fault, find_detection_faults, find_faults, image_faults, mpii_as_coco
+from ..registry import DATASETS
+from .faults import WHOLE_BODY, Layout
+from .judged_files import judge_detection_file, judge_file
+from .kinds import KINDS, Fault
+from .mpii import mpii_as_coco
 from .photos import Photo, find_photo_faults
 
 SPLITS = ('train', 'val', 'test')
 
 
 class Source(NamedTuple):
-    """Files of a data set. ``images``: folder, None to leave the photos unread. ``boxes``: file of detections, if any."""
+    """Files of a data set.
+
+    Attributes:
+        annotations (str): Annotation file.
+        images (str, optional): Folder of the photos, None to leave them unread.
+        boxes (str, optional): File of detections, if any.
+        is_mpii (bool): Whether the annotations are MPII's.
+        layout (Layout): What the data set expects of an annotation. By default what the file's own categories say.
+        needs_crowd_index (bool): Whether it is scored with ``iou_type='keypoints_crowd'``.
+    """
     annotations: str
     images: Optional[str]
     boxes: Optional[str] = None
     is_mpii: bool = False
+    layout: Layout = Layout()
+    needs_crowd_index: bool = False
 
 
 def sources_of_config(config: Union[str, os.PathLike], split: str = 'train', options: Optional[dict] = None) -> List[Source]:
@@ -37,7 +52,10 @@ def sources_of_config(config: Union[str, os.PathLike], split: str = 'train', opt
     if not sources:
         raise ValueError(f'{config} has no {split}_dataloader with an annotation file. Give another --split of '
                          f'{", ".join(SPLITS)}, or --ann and --images.')
-    return sources
+    evaluators = cfg.get(f'{split}_evaluator') or ()
+    crowd = any(part.get('iou_type') == 'keypoints_crowd' for part in
+                (evaluators if isinstance(evaluators, (list, tuple)) else (evaluators, )))
+    return [source._replace(needs_crowd_index=crowd) for source in sources]
 
 
 def _sources(dataset: Any) -> Iterator[Source]:
@@ -48,9 +66,24 @@ def _sources(dataset: Any) -> Iterator[Source]:
         root = dataset.get('data_root') or ''
         images = (dataset.get('data_prefix') or {}).get('img') or ''
         yield Source(os.path.join(root, dataset['ann_file']), os.path.join(root, images), dataset.get('bbox_file'),
-                     dataset['type'].split('.')[-1] == 'MpiiDataset')
+                     str(dataset['type']).split('.')[-1] == 'MpiiDataset', _layout(dataset))
     elif isinstance(dataset, dict):
         yield from _sources(dataset.get('dataset') or dataset.get('datasets'))
+
+
+def _layout(dataset: Dict[str, Any]) -> Layout:
+    """What a data set's class expects of its file; of a class that is not known, what the categories say."""
+    kind = dataset['type'] if isinstance(dataset['type'], type) else DATASETS.get(dataset['type'])
+    if kind is None or not hasattr(kind, '_load_metainfo'):
+        return Layout()
+    metainfo = kind._load_metainfo(dataset.get('metainfo'))
+    if 'num_keypoints' not in metainfo:
+        return Layout()
+    if hasattr(kind, 'layout'):
+        return kind.layout(metainfo)
+    if kind.__name__ == 'CocoWholeBodyDataset':
+        return Layout(WHOLE_BODY)
+    return Layout((('keypoints', metainfo['num_keypoints']), ))
 
 
 def check(source: Source, workers: int = 1, progress: bool = True) -> Iterator[Fault]:
@@ -61,39 +94,19 @@ def check(source: Source, workers: int = 1, progress: bool = True) -> Iterator[F
         workers (int): Threads that decode photos.
         progress (bool): Show a bar on stderr.
     """
-    content, faults = _read_json(source.annotations)
-    yield from faults
-    if faults:
+    layout = source.layout._replace(sized=not source.is_mpii)
+    truth = judge_file(source.annotations, layout, mpii_as_coco if source.is_mpii else None, needs_people=not source.boxes,
+                       needs_crowd_index=source.needs_crowd_index)
+    yield from truth.faults
+    if not truth.content:
         return
-    if source.is_mpii:
-        try:
-            content = mpii_as_coco(content)
-        except TypeError as error:
-            yield Fault('file', str(error), file_name=source.annotations)
-            return
-    for fault in find_faults(content, sized=not source.is_mpii):
-        yield fault._replace(file_name=source.annotations) if fault.kind == 'file' else fault
-        if fault.kind == 'file':
-            return
-    images = [image for image in content['images'] if not image_faults(image, sized=not source.is_mpii)]
-    if source.boxes:
-        detections, faults = _read_json(source.boxes)
-        yield from faults or (fault._replace(file_name=source.boxes)
-                              for fault in find_detection_faults(detections, [image['id'] for image in images]))
+    if source.boxes and not truth.stops:
+        yield from judge_detection_file(source.boxes, truth, source.annotations).faults
     if source.images is not None:
         photos = [Photo(os.path.join(source.images, image['file_name']), image['id'],
-                        (image['width'], image['height']) if 'width' in image else None) for image in images]
+                        (image['width'], image['height']) if 'width' in image else None)
+                  for image in truth.content['images']]
         yield from find_photo_faults(dict.fromkeys(photos), workers, progress)
-
-
-def _read_json(path: str) -> Tuple[Any, List[Fault]]:
-    try:
-        with open(path, encoding='utf-8') as file:
-            return json.load(file), []
-    except UnicodeDecodeError as error:
-        return None, [Fault('file', f'not UTF-8 at byte {error.start}: {error.reason}', file_name=path)]
-    except (ValueError, RecursionError) as error:
-        return None, [Fault('file', f'no JSON: {error}', file_name=path)]
 
 
 def as_text(faults: Sequence[Fault], most: Optional[int] = 10) -> str:

@@ -1,71 +1,74 @@
-"""Faults of annotations in COCO's format: what is wrong, and what training does about it."""
-import math
-from collections import Counter
-from typing import Any, Dict, Hashable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+"""The rules for one entry of a file in COCO's format: what is wrong with a photo's entry, a box, joints, an annotation."""
+import sys
+from typing import Any, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-# A joint as far outside the photo as this fraction of its longer side is no person that leaves the picture.
-FAR_OUTSIDE = 0.5
-# What rounding puts outside, in px.
-ROUNDING = 1.0
+from .kinds import FAR_OUTSIDE, ROUNDING, Found
+from .packed import Outline
+from .values import are_finite, is_number, is_region
 
-
-# What our data sets do with a person of whom it is true.
-KEPT, LEFT_OUT, STOPS = 'kept', 'left out', 'stops'
-
-
-class Kind(NamedTuple):
-    """``level``: 'error' or 'warning'. ``in_training``: KEPT, LEFT_OUT or STOPS. ``meaning``: for people."""
-    level: str
-    in_training: str
-    meaning: str
+# Beyond this no photo and no label is real, and float32 counts no single pixels.
+MOST_PX = 1e6
+MOST_AREA = 1e10  # COCO's scores take no person above
+FLAGS = frozenset((0, 1, 2))
+# A part of a box in its photo that float32 may round to nothing, in px.
+SLIVER = 0.07
 
 
-KINDS: Dict[str, Kind] = {
-    'file': Kind('error', STOPS, 'no JSON in UTF-8, or not in the format of a data set'),
-    'entry': Kind('error', STOPS, 'a photo without id, or an annotation without id, photo or category'),
-    'photo entry': Kind('error', LEFT_OUT, 'a photo without name or size, or with a size that is no positive integer'),
-    'photo name': Kind('error', LEFT_OUT, 'a file name that is no text in UTF-8'),
-    'photo id twice': Kind('error', LEFT_OUT, 'several photos with one id; persons are dropped where these photos differ'),
-    'photo missing': Kind('error', LEFT_OUT, 'no such file'),
-    'photo unreadable': Kind('error', LEFT_OUT, 'a file that OpenCV cannot decode'),
-    'photo cut short': Kind('error', LEFT_OUT, 'a JPEG file whose end is missing'),
-    'photo size': Kind('error', KEPT, 'a photo of another size than the annotations say'),
-    'id twice': Kind('error', LEFT_OUT, 'several annotations with one id; the last one is kept'),
-    'unknown photo': Kind('error', LEFT_OUT, 'an annotation of a photo that the file does not list'),
-    'unknown category': Kind('error', KEPT, 'an annotation of a category that the file does not list'),
-    'box malformed': Kind('error', LEFT_OUT, 'a box that is not four finite numbers'),
-    'box negative': Kind('error', LEFT_OUT, 'a box of negative width or height'),
-    'box empty': Kind('error', LEFT_OUT, 'a box of no area'),
-    'box outside': Kind('error', LEFT_OUT, 'a box of which nothing, or less than a pixel, is in the photo'),
-    'box partly outside': Kind('warning', KEPT, f'a box more than {ROUNDING:.0f} px over the edge; it is clipped'),
-    'joints malformed': Kind('error', LEFT_OUT, 'joints that are not (x, y, flag) as often as the category has joints'),
-    'joints not finite': Kind('error', LEFT_OUT, 'a joint at NaN or infinity'),
-    'joint flag': Kind('error', KEPT, 'a visibility other than 0, 1 and 2; below 1 is not labelled, above 2 is visible'),
-    'joint far outside': Kind('error', KEPT, 'a labelled joint far outside the photo; it is not learned'),
-    'joint count': Kind('error', KEPT, 'num_keypoints is not the number of labelled joints'),
-    'no pose': Kind('warning', LEFT_OUT, 'an annotation without box or joints; not a training person'),
-    'no joint': Kind('warning', LEFT_OUT, 'no joint is labelled; not a training person'),
-    'detection': Kind('error', LEFT_OUT, 'a detected box of no area, or not of finite numbers'),
-    'detection photo': Kind('error', STOPS, 'a detected box of a photo that is not listed'),
-}
+class Layout(NamedTuple):
+    """What a data set expects of an annotation.
 
-Found = Tuple[str, str]  # kind and detail
+    ``fields``: its lists of joints and the number of joints of each, None where that is not known; ``names``: of all joints,
+    in their order, where these are known; ``sized``: whether photos have to have a size.
+    """
+    fields: Tuple[Tuple[str, Optional[int]], ...] = (('keypoints', None), )
+    names: Tuple[str, ...] = ()
+    sized: bool = True
 
 
-class Fault(NamedTuple):
-    """Something wrong. Ids are those of the annotation file; None where it is not about one."""
-    kind: str
-    detail: str
-    annotation_id: Optional[Hashable] = None
-    image_id: Optional[Hashable] = None
-    file_name: Optional[str] = None
+# As many joints as the file's categories name.
+ANY_LAYOUT = Layout()
+WHOLE_BODY = (('keypoints', 17), ('foot_kpts', 6), ('face_kpts', 68), ('lefthand_kpts', 21), ('righthand_kpts', 21))
+
+
+def id_fault(entry: Mapping[str, Any], key: str) -> Optional[str]:
+    """Why an id cannot be one: the same rule for photos, annotations and categories, and for what refers to them."""
+    value = entry.get(key)
+    if type(value) is int and -sys.maxsize <= value <= sys.maxsize:  # True is an int, too
+        return None
+    if key not in entry:
+        return f'it has no {key}: an integer is expected'
+    return f'{key}={value!r:.50}: an integer of at most 64 bits is expected'
+
+
+def image_faults(image: Mapping[str, Any], sized: bool = True) -> List[Found]:
+    """Faults of a photo's entry but of its id. ``sized``: whether it has to have a size, which MPII does not tell."""
+    name = image.get('file_name')
+    if not isinstance(name, str) or not name:
+        return [('photo entry', f'file_name={name!r:.50}: a text is expected')]
+    if '\0' in name:
+        return [('photo name', f'{name!r:.200}: it holds a zero byte')]
+    try:
+        name.encode('utf-8')
+    except UnicodeEncodeError as error:
+        return [('photo name', f'{name!r:.200}: {error.reason}')]
+    sizes = [image.get(side) for side in ('width', 'height')]
+    if sized and not all(_is_size(size) for size in sizes):
+        return [('photo entry', f'width={sizes[0]!r:.50}, height={sizes[1]!r:.50}: whole numbers of px from 1 to {MOST_PX:.0f} '
+                 'are expected')]
+    return []
+
+
+def _is_size(value: Any) -> bool:
+    return is_number(value) and 1 <= value <= MOST_PX and value == int(value)
 
 
 def box_faults(box: Any, size_wh: Optional[Sequence[int]] = None) -> List[Found]:
     """Faults of a box (x, y, w, h) in px of a photo of the given size, where that is known."""
-    if not _are_finite(box, 4):
-        return [('box malformed', f'bbox={box!r}')]
+    if not are_finite(box, 4):
+        return [('box malformed', f'bbox={box!r:.200}: x, y, width, height are expected')]
     x, y, w, h = box
+    if max(box) > MOST_PX or min(box) < -MOST_PX:
+        return [('box malformed', f'bbox={box!r:.200} is more than {MOST_PX:.0f} px large or away')]
     if w < 0 or h < 0:
         return [('box negative', f'bbox={box}')]
     if w == 0 or h == 0:
@@ -73,11 +76,26 @@ def box_faults(box: Any, size_wh: Optional[Sequence[int]] = None) -> List[Found]
     if size_wh is None:
         return []
     width, height = size_wh
-    # MMPose clips boxes to the centres of the first and the last pixel.
-    if x >= width - 1 or y >= height - 1 or x + w <= 0 or y + h <= 0:
-        return [('box outside', f'bbox={box} in {width}x{height} px')]
+    # MMPose clips boxes to the centres of the first and the last pixel, and keeps what is then not empty in float32.
+    inside = min(min(x + w, width - 1) - max(x, 0), min(y + h, height - 1) - max(y, 0))
+    if inside < SLIVER:
+        tiny = min(w, h) < SLIVER
+        return [('box empty', f'bbox={box}') if tiny else ('box outside', f'bbox={box} in {width}x{height} px')]
     if min(x, y) < -ROUNDING or x + w > width + ROUNDING or y + h > height + ROUNDING:
         return [('box partly outside', f'bbox={box} in {width}x{height} px')]
+    return []
+
+
+def joint_list_faults(joints: Any, count: Optional[int], field: str = 'keypoints') -> List[Found]:
+    """Faults of a list (x, y, flag, x, y, flag, ...) as such: its length and whether it holds finite numbers."""
+    expected = None if count is None else 3 * count
+    if not isinstance(joints, (list, tuple)) or len(joints) % 3 or expected not in (None, len(joints)) or not joints:
+        found = f'{len(joints)} numbers' if isinstance(joints, (list, tuple)) else f'{joints!r:.50}'
+        where = '' if field == 'keypoints' else f'{field}: '
+        return [('joints malformed', f'{where}{found} where {"3 per joint" if expected is None else expected} are expected')]
+    if not are_finite(joints):
+        are_numbers = all(is_number(value) for value in joints)
+        return [('joints not finite', 'NaN or infinite')] if are_numbers else [('joints malformed', 'not all are numbers')]
     return []
 
 
@@ -91,173 +109,80 @@ def joint_faults(keypoints: Any, num_keypoints: Optional[int], size_wh: Optional
         size_wh (Sequence[int], optional): Size of the photo.
         num_labelled: ``num_keypoints`` of the annotation, None if it has none.
     """
-    expected = None if num_keypoints is None else 3 * num_keypoints
-    if not isinstance(keypoints, (list, tuple)) or len(keypoints) % 3 or expected not in (None, len(keypoints)):
-        count = f'{len(keypoints)} numbers' if isinstance(keypoints, (list, tuple)) else repr(keypoints)
-        return [('joints malformed', f'{count} where {"3 per joint" if expected is None else expected} are expected')]
-    if not _are_finite(keypoints):
-        are_numbers = all(_is_number(value) for value in keypoints)
-        return [('joints not finite', 'NaN or infinite')] if are_numbers else [('joints malformed', 'not all are numbers')]
-    flags = keypoints[2::3]
-    found: List[Found] = []
-    odd = {flag for flag in flags if flag not in (0, 1, 2)}
+    found = joint_list_faults(keypoints, num_keypoints)
+    if found:
+        return found
+    xs, ys, flags = keypoints[::3], keypoints[1::3], keypoints[2::3]
+    odd = () if FLAGS.issuperset(flags) else {flag for flag in flags if flag not in FLAGS}
     if odd:
-        found.append(('joint flag', f'{", ".join(map(str, sorted(odd)))}'))
-    labelled = sum(flag > 0 for flag in flags)
-    if num_labelled is not None and num_labelled != labelled:
-        found.append(('joint count', f'num_keypoints={num_labelled!r}, but {labelled} are labelled'))
+        found.append(('joint flag', f'{", ".join(map(str, sorted(odd)))}: 0, 1 or 2 is expected'))
+    labelled = sum(flag >= 1 for flag in flags) if odd else len(flags) - flags.count(0)
+    # CrowdPose counts those that are clearly visible alone.
+    if num_labelled is not None and not (type(num_labelled) is int and num_labelled in (labelled, flags.count(2))):
+        found.append(('joint count', f'num_keypoints={num_labelled!r:.50}, but {labelled} are labelled'))
+    far = _first_far_outside(xs, ys, flags, size_wh)
+    if far is not None:
+        found.append(('joint far outside', f'joint {far} at ({xs[far]}, {ys[far]})' +
+                      (f' in {size_wh[0]}x{size_wh[1]} px' if size_wh else '')))
     if not labelled:
         found.append(('no joint', 'all flags are 0'))
-    elif size_wh is not None:
-        far = FAR_OUTSIDE * max(size_wh)
-        width, height = size_wh
-        for i, (x, y, flag) in enumerate(zip(keypoints[::3], keypoints[1::3], flags)):
-            if flag > 0 and not (-far <= x <= width + far and -far <= y <= height + far):
-                found.append(('joint far outside', f'joint {i} at ({x}, {y}) in {width}x{height} px'))
-                break
+    elif (odd or far is not None or max(xs) <= 0 and max(ys) <= 0) and not any(labelled_joints(keypoints, size_wh)):
+        found.append(('no joint', 'no labelled joint is near the photo'))
     return found
 
 
-def annotation_faults(annotation: Mapping[str, Any], image: Mapping[str, Any], num_keypoints: Optional[int]) -> List[Found]:
-    """Faults that an annotation has by itself: of its box and its joints."""
-    size_wh = (image['width'], image['height']) if 'width' in image else None
-    if 'bbox' not in annotation or 'keypoints' not in annotation:
-        return [('no pose', f'it has no {"bbox" if "bbox" not in annotation else "keypoints"}')]
-    return box_faults(annotation['bbox'], size_wh) + joint_faults(annotation['keypoints'], num_keypoints, size_wh,
-                                                                  annotation.get('num_keypoints'))
+def _reach(size_wh: Optional[Sequence[int]]) -> Tuple[float, float, float]:
+    """The lowest coordinate and the highest x and y that a joint may have."""
+    if size_wh is None:
+        return -MOST_PX, MOST_PX, MOST_PX
+    far = FAR_OUTSIDE * max(size_wh)
+    return -far, size_wh[0] + far, size_wh[1] + far
 
 
-def image_faults(image: Any, sized: bool = True) -> List[Found]:
-    """Faults of a photo's entry. ``sized``: whether it has to have a size, which MPII does not tell."""
-    if not isinstance(image, dict) or not isinstance(image.get('id'), Hashable) or 'id' not in image:
-        return [('entry', f'{image!r:.200} has no id')]
-    name = image.get('file_name')
-    if not isinstance(name, str) or not name:
-        return [('photo entry', f'file_name={name!r}')]
-    try:
-        name.encode('utf-8')
-    except UnicodeEncodeError as error:
-        return [('photo name', f'{name!r}: {error.reason}')]
-    sizes = [image.get(side) for side in ('width', 'height')]
-    if sized and not all(isinstance(size, int) and size > 0 for size in sizes):
-        return [('photo entry', f'width={sizes[0]!r}, height={sizes[1]!r}')]
-    return []
+def _first_far_outside(xs: Sequence[float], ys: Sequence[float], flags: Sequence[float],
+                       size_wh: Optional[Sequence[int]]) -> Optional[int]:
+    least, most_x, most_y = _reach(size_wh)
+    if least <= min(xs) and max(xs) <= most_x and least <= min(ys) and max(ys) <= most_y:
+        return None
+    return next((i for i, (x, y, flag) in enumerate(zip(xs, ys, flags))
+                 if flag >= 1 and not (least <= x <= most_x and least <= y <= most_y)), None)
 
 
-def ambiguous_images(images: Sequence[Mapping[str, Any]]) -> Tuple[Dict[Hashable, int], List[Hashable]]:
-    """Photo ids that come more than once, with how often, and those of them whose entries differ in name or size."""
-    counts = Counter(image['id'] for image in images)
-    repeated = {image_id: count for image_id, count in counts.items() if count > 1}
-    entries: Dict[Hashable, Set[Tuple[Any, ...]]] = {image_id: set() for image_id in repeated}
-    for image in images:
-        if image['id'] in repeated:
-            entries[image['id']].add((image.get('file_name'), image.get('width'), image.get('height')))
-    return repeated, [image_id for image_id, different in entries.items() if len(different) > 1]
+def labelled_joints(keypoints: Sequence[float], size_wh: Optional[Sequence[int]]) -> List[bool]:
+    """Which joints count as labelled. Nobody is, of whom MMPose would see nothing right of or below the corner."""
+    least, most_x, most_y = _reach(size_wh)
+    labelled = [flag >= 1 and least <= x <= most_x and least <= y <= most_y
+                for x, y, flag in zip(keypoints[::3], keypoints[1::3], keypoints[2::3])]
+    in_sight = any(is_one and max(x, y) > 0 for is_one, x, y in zip(labelled, keypoints[::3], keypoints[1::3]))
+    return labelled if in_sight else [False] * len(labelled)
 
 
-def find_faults(content: Any, sized: bool = True) -> Iterator[Fault]:
-    """All faults of a file in COCO's format but those of the photos themselves.
-
-    Args:
-        content: The file as ``json.load`` gives it. How many joints a person has is what its categories say.
-        sized (bool): Whether photos have to have a size. Defaults to True.
-    """
-    if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in ('images', 'annotations')):
-        yield Fault('file', "it is no object with the lists 'images' and 'annotations'")
-        return
-    with_id, images = [], {}
-    for image in content['images']:
-        found = image_faults(image, sized)
-        if any(kind == 'entry' for kind, _ in found):
-            yield Fault(*found[0])
-            continue
-        image_id, name = image['id'], image.get('file_name')
-        yield from (Fault(kind, detail, None, image_id, name) for kind, detail in found)
-        with_id.append(image)
-        images[image_id] = dict(file_name=name) if found else image
-    repeated, differing = ambiguous_images(with_id)
-    for image_id, count in repeated.items():
-        how = 'that differ' if image_id in differing else 'that are alike'
-        yield Fault('photo id twice', f'{count} entries {how}', None, image_id, images[image_id].get('file_name'))
-    yield from _annotations_faults(content, images)
+def annotation_faults(annotation: Mapping[str, Any], size_wh: Optional[Sequence[int]],
+                      fields: Sequence[Tuple[str, Optional[int]]] = Layout().fields) -> List[Found]:
+    """Faults that an annotation has by itself, of its ids apart."""
+    lacking = [key for key in ('bbox', *(field for field, _ in fields)) if key not in annotation]
+    found = _small_fields_faults(annotation)
+    if lacking:
+        return found + [('no pose', f'it has no {", ".join(lacking)}')]
+    found += box_faults(annotation['bbox'], size_wh)
+    (body, count), *parts = fields
+    found += joint_faults(annotation[body], count, size_wh, annotation.get('num_keypoints'))
+    for field, number in parts:
+        found += joint_list_faults(annotation[field], number, field)
+    return found
 
 
-def _annotations_faults(content: Mapping[str, Any], images: Mapping[Hashable, Mapping[str, Any]]) -> Iterator[Fault]:
-    categories = {category.get('id'): category for category in content.get('categories') or () if isinstance(category, dict)}
-    counts: Counter = Counter()
-    for position, annotation in enumerate(content['annotations']):
-        keys = [annotation.get(key) if isinstance(annotation, dict) else None for key in ('id', 'image_id', 'category_id')]
-        if any(key is None or not isinstance(key, Hashable) for key in keys):
-            yield Fault('entry', f'the one at position {position}: id={keys[0]!r:.50}, image_id={keys[1]!r:.50}, '
-                        f'category_id={keys[2]!r:.50}')
-            continue
-        annotation_id, image_id, category_id = keys
-        counts[annotation_id] += 1
-        image = images.get(image_id, {})
-        where = (annotation_id, image_id, image.get('file_name'))
-        if not image:
-            yield Fault('unknown photo', f'image_id={image_id!r}', *where)
-        if category_id not in categories:
-            yield Fault('unknown category', f'category_id={category_id!r}', *where)
-        names = categories.get(category_id, {}).get('keypoints')
-        for kind, detail in annotation_faults(annotation, image, len(names) if names else None):
-            yield Fault(kind, detail, *where)
-        if counts[annotation_id] == 2:
-            yield Fault('id twice', f'id={annotation_id!r}', *where)
-
-
-def find_detection_faults(detections: Any, image_ids: Sequence[Hashable]) -> Iterator[Fault]:
-    """Faults of a file of detected boxes; the id is a detection's position in it."""
-    if not isinstance(detections, list):
-        yield Fault('file', f'it is no list of detections but a {type(detections).__name__}')
-        return
-    known = set(image_ids)
-    for position, detection in enumerate(detections):
-        entry = detection if isinstance(detection, dict) else {}
-        image_id = entry.get('image_id')
-        box, score = entry.get('bbox'), entry.get('score')
-        if image_id not in known:
-            yield Fault('detection photo', f'image_id={image_id!r}', position, image_id)
-        elif any(kind.startswith('box') for kind, _ in box_faults(box)) or not _are_finite([score]):
-            yield Fault('detection', f'bbox={box!r}, score={score!r}', position, image_id)
-
-
-def mpii_as_coco(persons: Sequence[Mapping[str, Any]], num_keypoints: int = 16) -> Dict[str, Any]:
-    """MPII's list of persons in COCO's format; a person's id is its position. Sizes of photos are not known.
-
-    Raises:
-        TypeError: if it is no list of persons.
-    """
-    if not isinstance(persons, list) or not all(isinstance(person, dict) for person in persons):
-        raise TypeError('it is no list of persons, as MPII annotations are')
-    annotations = []
-    for i, person in enumerate(persons):
-        center, scale = person.get('center'), person.get('scale')
-        side = 200 * scale if _are_finite([scale]) else math.nan
-        x, y = center if _are_finite(center, 2) else (math.nan, math.nan)
-        joints, flags = person.get('joints'), person.get('joints_vis')
-        fits = isinstance(joints, list) and isinstance(flags, list) and len(joints) == len(flags) and all(
-            isinstance(joint, list) and len(joint) == 2 for joint in joints)
-        triplets = [value for joint, flag in zip(joints, flags)
-                    for value in (*joint, 2 * flag if _is_number(flag) else flag)] if fits else joints
-        name = person.get('image')
-        annotations.append(dict(id=i, image_id=name if isinstance(name, str) else None, category_id=1, keypoints=triplets,
-                                bbox=[x - side / 2, y - side / 2, side, side]))
-    names = dict.fromkeys(annotation['image_id'] for annotation in annotations)
-    images = [dict(id=name, file_name=name) for name in names if name is not None]
-    return dict(images=images, annotations=annotations,
-                categories=[dict(id=1, name='person', keypoints=[str(i) for i in range(num_keypoints)])])
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _are_finite(values: Any, count: Optional[int] = None) -> bool:
-    """Whether it is a list of finite numbers, and of so many. A sum tells at once, unless it is infinite by itself."""
-    if not isinstance(values, (list, tuple)) or count not in (None, len(values)):
-        return False
-    try:
-        return math.isfinite(sum(values)) or all(math.isfinite(value) for value in values)
-    except (TypeError, OverflowError):
-        return False
+def _small_fields_faults(annotation: Mapping[str, Any]) -> List[Found]:
+    """Faults of area, iscrowd and segmentation. None stands for nothing there."""
+    found: List[Found] = []
+    area, crowd, region = annotation.get('area'), annotation.get('iscrowd'), annotation.get('segmentation')
+    if area is not None and not (is_number(area) and 0 <= area <= MOST_AREA):
+        found.append(('area malformed', f'area={area!r:.50}: a number from 0 to {MOST_AREA:.0e} is expected'))
+    elif area == 0:
+        found.append(('area zero', 'area=0'))
+    if crowd is not None and not (isinstance(crowd, (int, float)) and crowd in (0, 1)):
+        found.append(('crowd flag', f'iscrowd={crowd!r:.50}: 0 or 1 is expected'))
+    odd = region.odd if isinstance(region, Outline) else region is not None and not is_region(region)
+    if odd:
+        found.append(('segmentation', 'lists of at least 6 numbers, or counts and size are expected'))
+    return found

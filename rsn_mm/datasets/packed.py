@@ -3,26 +3,26 @@
 A polygon of 50 numbers takes 1.7 kB as a Python list and 0.5 kB packed. MMPose holds every annotation twice, copied deeply,
 and then once more in bytes.
 """
-import gc
 import json
-import os
 import pickle
-from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
+
+from .values import is_region
 
 PROTOCOL = 4  # MMEngine's
 
 
 class Outline:
-    """What an annotation has as ``segmentation``, packed: polygons, or a run-length code. Its copies are plain lists.
+    """What an annotation has as ``segmentation``, packed: polygons or a run-length code, unless it is ``odd``.
 
-    That is so for deep copies and for what comes out of a pickle.
+    Its copies are plain lists. That is so for deep copies and for what comes out of a pickle.
     """
-    __slots__ = ('packed', )
+    __slots__ = ('packed', 'odd')
 
     def __init__(self, segmentation: Any) -> None:
+        self.odd = segmentation is not None and not is_region(segmentation)
         self.packed = pickle.dumps(segmentation, PROTOCOL)
 
     def unpack(self) -> Any:
@@ -32,26 +32,13 @@ class Outline:
         return pickle.loads, (self.packed, )
 
 
-@contextmanager
-def nothing_collected() -> Iterator[None]:
-    """Without looks for garbage in cycles: of a large file nothing is any, and each look goes through all of it."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-def read_packed(path: Union[str, os.PathLike]) -> Any:
-    """Content of a JSON file in UTF-8 whose objects have an :class:`Outline` as ``segmentation``, if they have one.
+def read_packed(text: str) -> Any:
+    """Content of JSON whose objects have an :class:`Outline` as ``segmentation``, if they have one.
 
     Raises:
-        json.JSONDecodeError, UnicodeDecodeError: if it is none.
+        json.JSONDecodeError: if it is none.
     """
-    with open(path, encoding='utf-8') as file:
-        return json.load(file, object_hook=_pack_outline)
+    return json.loads(text, object_hook=_pack_outline)
 
 
 def _pack_outline(entry: Dict[str, Any]) -> Dict[str, Any]:
@@ -110,12 +97,6 @@ def parse_person(annotation: Dict[str, Any], image: Dict[str, Any]) -> Optional[
 def _clip(value: float, most: float) -> float:
     """As ``np.clip(value, 0, most)``, which leaves NaN and lets ``most`` win where it is negative."""
     return min(0 if value < 0 else value, most)
-
-
-def is_whole(person: Dict[str, Any]) -> bool:
-    """MMPose's ``_is_valid_instance``, in a quarter of the time: no crowd, a joint, a box of positive size."""
-    x1, y1, x2, y2 = person['bbox'][0].tolist()
-    return not is_no_person(person) and x1 < x2 and y1 < y2 and bool(person['keypoints'].max() > 0)
 
 
 def is_no_person(annotation: Dict[str, Any]) -> bool:

@@ -1,11 +1,13 @@
 """A random order in which the persons of one photo come near each other, so that one decoding serves them all."""
 from functools import partial
-from typing import Iterator, List, Optional
+from typing import Any, Iterator, List, Optional
 
 import numpy as np
 from mmengine.dataset import BaseDataset, DefaultSampler
 
 from ..registry import DATA_SAMPLERS
+
+REMEDY = "Take sampler=dict(type='DefaultSampler', shuffle=True)."
 
 
 @DATA_SAMPLERS.register_module()
@@ -21,7 +23,8 @@ class PhotoWindowSampler(DefaultSampler):
     but the speed: a photo is then decoded more often.
 
     Args:
-        dataset (BaseDataset): Persons; its ``get_data_info(index)['img_path']`` tells photos apart.
+        dataset (BaseDataset): Persons; its ``get_data_info(index)['img_path']`` tells photos apart. Data sets that combine,
+            join, repeat or wrap others are asked for theirs.
         batch_size (int): Persons of a batch. Defaults to 1.
         num_workers (int): Worker processes of the data loader. Defaults to 0.
         window_batches (int): Batches of one worker that are mixed. Defaults to 12.
@@ -76,14 +79,41 @@ class PhotoWindowSampler(DefaultSampler):
         return np.concatenate(batches).tolist()
 
 
-def _photo_numbers(dataset: BaseDataset) -> np.ndarray:
-    """Number of each person's photo, (N,). Our data sets know them."""
+def _photo_numbers(dataset: Any) -> np.ndarray:
+    """Number of each person's photo, (N,), also of data sets that join, repeat, choose from or wrap others.
+
+    Our data sets know them. Photos of different parts of a data set count as different.
+
+    Raises:
+        TypeError: if that cannot be told.
+    """
+    parts, inner = (getattr(dataset, name, None) for name in ('datasets', 'dataset'))
+    if isinstance(parts, (list, tuple)) and parts:
+        numbers = [_photo_numbers(part) for part in parts]
+        if getattr(dataset, 'resample', False):  # CombinedDataset then draws a person near this place of the part.
+            numbers = [own[np.arange(length) * len(own) // max(length, 1)] for own, length in zip(numbers, dataset.lens)]
+        starts = np.cumsum([0, *(own.max(initial=-1) + 1 for own in numbers[:-1])])
+        return _as_long(dataset, np.concatenate([own + start for own, start in zip(numbers, starts)]))
+    if inner is not None:
+        numbers = _photo_numbers(inner)
+        for name in ('repeat_indices', 'indices'):  # MMEngine's ClassBalancedDataset, PyTorch's Subset
+            chosen = getattr(dataset, name, None)
+            if chosen is not None:
+                return _as_long(dataset, numbers[np.asarray(chosen, dtype=int)])
+        return _as_long(dataset, np.tile(numbers, max(len(dataset) // max(len(numbers), 1), 1)))
     if getattr(dataset, 'photo_numbers', None) is not None:
         return dataset.photo_numbers
     if not hasattr(dataset, 'get_data_info'):
         raise TypeError(f'PhotoWindowSampler cannot ask {type(dataset).__name__} for the photo of a person: it has no '
-                        "get_data_info. Take sampler=dict(type='DefaultSampler', shuffle=True).")
+                        f'get_data_info. {REMEDY}')
     # BaseDataset's own, if it is one: those of MMPose add copies of lists that are long for whole bodies.
     get = partial(BaseDataset.get_data_info, dataset) if isinstance(dataset, BaseDataset) else dataset.get_data_info
     paths = [get(index)['img_path'] for index in range(len(dataset))]
     return np.unique(paths, return_inverse=True)[1]
+
+
+def _as_long(dataset: Any, numbers: np.ndarray) -> np.ndarray:
+    if len(numbers) != len(dataset):
+        raise TypeError(f'PhotoWindowSampler cannot tell the photos of {type(dataset).__name__}: it has {len(dataset)} '
+                        f'persons, the data sets in it have {len(numbers)}. {REMEDY}')
+    return numbers

@@ -3,13 +3,15 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Hashable, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
+from PIL import Image
 from tqdm import tqdm
 
 from ..pictures import CutShort, NoPicture, UnusableInput, read_picture
-from .faults import Fault
+from .kinds import Fault
 
 # Photos whose results a thread may be ahead of the one that is waited for.
 AT_ONCE = 1024
+ORIENTATION = 0x0112
 
 
 class Photo(NamedTuple):
@@ -37,9 +39,24 @@ def _kind_and_detail(photo: Photo) -> Tuple[str, str]:
     except (UnusableInput, MemoryError) as error:
         return 'photo unreadable', str(error)
     height, width = image.shape[:2]
+    turned = _orientation(photo.path)
     if photo.size_wh not in (None, (width, height)):
-        return 'photo size', f'{width}x{height} px instead of {photo.size_wh[0]}x{photo.size_wh[1]}'
+        why = f', as its EXIF orientation is {turned}' if photo.size_wh == (height, width) and turned > 1 else ''
+        return 'photo size', f'{width}x{height} px instead of {photo.size_wh[0]}x{photo.size_wh[1]}{why}'
+    # A photo whose sides change places and then agree with the annotations was labelled as it is read.
+    if turned > 1 and (turned < 5 or width == height):
+        return 'photo turned', f'EXIF orientation {turned}: labels made on the pixels as stored do not fit'
     return '', ''
+
+
+def _orientation(path: str) -> int:
+    """EXIF orientation of an image file, 1 if it has none or none that can be read."""
+    try:
+        with Image.open(path) as image:
+            value = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # Pillow's, of whatever it does not know; OpenCV has decoded the picture.
+        return 1
+    return value if value in range(1, 9) else 1
 
 
 def find_photo_faults(photos: Iterable[Photo], workers: int = 1, progress: bool = True) -> Iterator[Fault]:

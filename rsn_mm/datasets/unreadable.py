@@ -2,9 +2,11 @@
 import logging
 from typing import Any, Callable, List, NamedTuple, Optional, Sequence
 
-import torch
+import numpy as np
 from mmengine.logging import print_log
 from torch.utils.data import DataLoader
+
+from ..shared import SharedArray
 
 NAMED = 10
 
@@ -70,12 +72,12 @@ class UnreadableCount:
         self.allowed = int(max_share * num_samples)
         self.max_share = max_share
         self.name = name
-        self._marks = torch.zeros(num_samples, dtype=torch.uint8).share_memory_()
+        self._marks = SharedArray(num_samples, np.uint8)
 
     @property
     def indices(self) -> List[int]:
         """Of the samples that could not be read so far."""
-        return self._marks.nonzero()[:, 0].tolist()
+        return self._marks.array.nonzero()[0].tolist()
 
     def add(self, indices: Sequence[int], path_of: Callable[[int], str], error: OSError) -> None:
         """Count samples, all of one photo, and log them the first time.
@@ -88,16 +90,17 @@ class UnreadableCount:
         Raises:
             OSError: if more than the allowed share of all samples have been unreadable, with their files.
         """
-        if not self._marks[list(indices)].all():
-            self._marks[list(indices)] = 1
+        marks = self._marks.array
+        if not marks[list(indices)].all():
+            marks[list(indices)] = 1
             # An error, as processes other than the first show nothing less.
-            print_log(f'{self.name} leaves out {len(indices)} of its {len(self._marks)} samples, {len(self.indices)} so far; '
+            print_log(f'{self.name} leaves out {len(indices)} of its {len(marks)} samples, {len(self.indices)} so far; '
                       f'{self.allowed} are allowed (max_unreadable={self.max_share}). {error}', 'current', logging.ERROR)
         unreadable = self.indices
         if len(unreadable) > self.allowed:
             paths = list(dict.fromkeys(map(path_of, unreadable)))
             raise OSError(
-                f'{len(unreadable)} of the {len(self._marks)} samples of {self.name} cannot be read, more than '
+                f'{len(unreadable)} of the {len(marks)} samples of {self.name} cannot be read, more than '
                 f'max_unreadable={self.max_share} allows ({self.allowed}): {name_some(paths)}. Restore these files; '
                 '`python tools/check_dataset.py CONFIG` lists all that are broken. To train without them, raise '
                 f'train_dataloader.dataset.max_unreadable. The last one: {error}') from error

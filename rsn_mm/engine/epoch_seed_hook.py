@@ -10,6 +10,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ..datasets import PhotoWindowSampler
 from ..registry import HOOKS
+from ..shared import SharedArray
 
 
 class SeedOnceAnEpoch:
@@ -18,18 +19,18 @@ class SeedOnceAnEpoch:
     Args:
         seed (int): The run's seed.
         rank (int): The process of distributed training.
-        epoch (Tensor): (1, ), int64, in memory that the worker processes share: the epoch to come.
+        epoch (SharedArray): (1, ), int64, which the worker processes share: the epoch to come.
     """
     # Of this process: all pipelines of a worker draw from the same generators.
     seeded_for: Any = None
 
-    def __init__(self, seed: int, rank: int, epoch: torch.Tensor) -> None:
+    def __init__(self, seed: int, rank: int, epoch: SharedArray) -> None:
         self.seed, self.rank, self.epoch = seed, rank, epoch
 
     def __call__(self, results: dict) -> dict:
         worker = torch.utils.data.get_worker_info()
         if worker is not None:  # The hook seeds the main process.
-            wanted = (self.seed, int(self.epoch), self.rank, 1 + worker.id)
+            wanted = (self.seed, int(self.epoch.array[0]), self.rank, 1 + worker.id)
             if SeedOnceAnEpoch.seeded_for != wanted:
                 SeedOnceAnEpoch.seeded_for = wanted
                 seed_generators(*wanted)
@@ -63,14 +64,15 @@ class EpochSeedHook(DistSamplerSeedHook):
         if loader.generator is None:
             # A loader draws a seed whenever its workers start: persistent ones do so when a run is resumed, too.
             loader.generator = torch.Generator()
-        self._epoch = torch.tensor([runner.epoch]).share_memory_()
+        self._epoch = SharedArray(1, np.int64)
+        self._epoch.array[0] = runner.epoch
         for pipeline in _pipelines(loader.dataset):
             pipeline.transforms.insert(0, SeedOnceAnEpoch(runner.seed, get_rank(), self._epoch))
 
     def before_train_epoch(self, runner: Runner) -> None:
         super().before_train_epoch(runner)
         if self._is_by_epoch:
-            self._epoch.fill_(runner.epoch)
+            self._epoch.array[0] = runner.epoch
             seed_generators(runner.seed, runner.epoch, get_rank(), 0)
 
 

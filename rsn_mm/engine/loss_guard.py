@@ -7,7 +7,11 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner, find_latest_checkpoint
 from torch import Tensor
 
+from ..codecs.gaussian_targets import PEAK
 from ..registry import HOOKS
+
+# MMPose's losses for targets that peak at 1.
+UP_TO_ONE = ('AdaptiveWingLoss', 'FocalHeatmapLoss')
 
 
 @HOOKS.register_module()
@@ -79,7 +83,16 @@ def _advice(runner: Runner) -> str:
     kept = f'The last checkpoint, {last!r}, was written before that. ' if last else 'No checkpoint has been written yet. '
     return (f'Training stops. {kept}Look for faults of the data with `python tools/check_dataset.py CONFIG`; then lower '
             'optim_wrapper.optimizer.lr, warm up longer, or set optim_wrapper.clip_grad=dict(max_norm=...). With float16 '
-            "take dtype='bfloat16'.")
+            f"take dtype='bfloat16'.{_advice_on_peaks(runner)}")
+
+
+def _advice_on_peaks(runner: Runner) -> str:
+    """Losses that take logarithms or powers of the target are NaN at once where it is not within 0 to 1."""
+    losses = {type(module).__name__ for module in runner.model.modules()} if runner.model is not None else set()
+    found = sorted(losses & set(UP_TO_ONE))
+    return f' {", ".join(found)} needs targets from 0 to 1; those of QuarterOffsetHeatmap peak at {PEAK:.0f}: take a loss ' \
+           "that allows this (KeypointMSELoss, KeypointOHKMMSELoss), or a codec whose targets peak at 1 (MSRAHeatmap)." \
+           if found else ''
 
 
 def _not_finite(weights: Dict[str, Any]) -> Sequence[str]:

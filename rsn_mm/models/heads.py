@@ -1,8 +1,10 @@
 """The head of RSN: a heatmap from every unit while training, from the last one alone when predicting."""
+import logging
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmcv.cnn import ConvModule
+from mmengine.logging import print_log
 from mmengine.structures import PixelData
 from mmpose.models.heads import BaseHead
 from mmpose.models.utils.tta import flip_heatmaps
@@ -19,7 +21,7 @@ from .losses import KeypointOHKMMSELoss
 from .multi_stage import upsample
 from .norm_counters import counted_together
 from .prm import HeatmapRefineMachine, PoseRefineMachine
-from .targets import PackedTargets, build_device_targets, stack_joints, stack_visible
+from .targets import PackedTargets, build_device_targets, never_labelled, stack_joints, stack_visible
 
 Features = Sequence[Sequence[Tensor]]
 
@@ -62,7 +64,9 @@ class MultiStageHead(ChannelsLastWeights, BaseHead):
             ``'authors'``: all pixels count, and joints that are not labelled OR occluded (v < 2) have a target of zero.
             ``'mmpose'``: joints that are not labelled are left out everywhere, occluded ones are as good as visible.
             In the OHKM units both leave out what is not labelled. Occluded joints are told apart only where the data
-            pipeline has ``LoadVisibility``. Defaults to ``'authors'``.
+            pipeline has ``LoadVisibility``. Where a data set lacks joints altogether, as data sets that are combined often
+            do, ``'authors'`` teaches that these joints are not there, with a warning: take ``'mmpose'``. Defaults to
+            ``'authors'``.
         loss (dict | list[dict], optional): One loss config for all units, or ``num_stages * num_units`` of them, stage
             after stage, deep to shallow. Defaults to the paper's: MSE / 4 for all units but the last of a stage, and
             OHKM over the 8 hardest joints for that.
@@ -105,6 +109,7 @@ class MultiStageHead(ChannelsLastWeights, BaseHead):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.visibility_rule = visibility_rule
+        self._has_warned = False
         self.device_targets = None if encoder is None else build_device_targets(encoder)
         self._sent_flip_indices: Optional[Tuple[tuple, Tensor]] = None
         self.decoder = None if decoder is None else KEYPOINT_CODECS.build(decoder)
@@ -176,6 +181,7 @@ class MultiStageHead(ChannelsLastWeights, BaseHead):
         targets = self._targets(batch_data_samples, heatmaps[0])
         clear = None
         if self.visibility_rule == 'authors':
+            self._warn_of_absent_joints(batch_data_samples)
             visible = torch.from_numpy(stack_visible(batch_data_samples) > CLEARLY_VISIBLE)
             clear = send(visible, targets.weights.device).to(targets.weights.dtype) * (targets.weights > 0)
         losses = {}
@@ -195,6 +201,15 @@ class MultiStageHead(ChannelsLastWeights, BaseHead):
         if self._sent_flip_indices is None or self._sent_flip_indices[0] != key:
             self._sent_flip_indices = key, torch.as_tensor(key[0], device=device)
         return self._sent_flip_indices[1]
+
+    def _warn_of_absent_joints(self, samples: OptSampleList) -> None:
+        """Say once that joints which one of several combined data sets does not have are learned as not there."""
+        absent = [] if self._has_warned else never_labelled(samples)
+        if absent:
+            self._has_warned = True
+            print_log(f'Joints {absent} have no labels in some of the data (a KeypointConverter does not map to them), and '
+                      "visibility_rule='authors' of MultiStageHead teaches that they are not there. To leave them out of the "
+                      "loss, set model.head.visibility_rule='mmpose'.", 'current', logging.WARNING)
 
     def _targets(self, samples: OptSampleList, heatmaps: Tensor) -> Union[PackedTargets, DrawnTargets]:
         if 'gt_fields' in samples[0]:

@@ -1,5 +1,5 @@
 """Where the targets of a batch come from: drawn on the device from joints, or packed by the data pipeline."""
-from typing import Optional, Sequence
+from typing import List, Optional, Sequence
 
 import numpy as np
 import torch
@@ -70,6 +70,13 @@ def stack_joints(samples: OptSampleList, device: torch.device) -> Tensor:
 
 
 def stack_visible(samples: OptSampleList) -> np.ndarray:
-    """Visibility of every joint, (B, K). Combined data sets have a weight beside each."""
-    visible = np.concatenate([sample.gt_instances.keypoints_visible for sample in samples])
-    return visible[..., 0] if visible.ndim == 3 else visible
+    """Visibility of every joint, (B, K). Samples that a ``KeypointConverter`` has made have a weight beside each."""
+    visible = (np.asarray(sample.gt_instances.keypoints_visible) for sample in samples)
+    return np.concatenate([flags[..., 0] if flags.ndim == 3 else flags for flags in visible])
+
+
+def never_labelled(samples: OptSampleList) -> List[int]:
+    """Joints that the data set of a sample does not have, by the weight 0 that a ``KeypointConverter`` gives them."""
+    weights = (np.asarray(sample.gt_instances.keypoints_visible) for sample in samples)
+    lacking = [(flags[..., 1] == 0).all(axis=0).nonzero()[0] for flags in weights if flags.ndim == 3]
+    return sorted({int(joint) for joints in lacking for joint in joints})

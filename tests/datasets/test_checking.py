@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rsn_mm.datasets.checking import Source, check, sources_of_config
-from rsn_mm.datasets.faults import KINDS
+from rsn_mm.datasets.kinds import KINDS
 
 from ..conftest import load_script
 
@@ -50,21 +50,21 @@ class TestCommand:
         assert status == 0 and 'no faults\n0 errors, 0 warnings' in text
 
     def test_warnings_are_no_errors(self, run: Callable, tmp_path: Path, coco_file: Callable) -> None:
-        file = coco_file(tmp_path / 'a.json', keypoints=[0] * 51, num_keypoints=0)
+        file = coco_file(tmp_path / 'a.json', num_keypoints=17, bbox=[-5, 2, 30, 40])
         status, text = run('--ann', file, '--no-photos')
-        assert status == 0 and '0 errors, 2 warnings' in text and 'warning: no joint: 2' in text
+        assert status == 0 and '0 errors, 2 warnings' in text and 'warning: box partly outside: 2' in text
 
     def test_errors_are_listed_with_ids(self, run: Callable, tmp_path: Path, photo: Path, coco_file: Callable) -> None:
         photo.write_bytes(photo.read_bytes()[:-9])
         file = coco_file(tmp_path / 'a.json', num_people=12, bbox=[1, 2, 0, 0])
         arguments = ('--ann', file, '--images', tmp_path, '--json', tmp_path / 'out.json')
         status, text = run(*arguments)
-        assert status == 1 and '13 errors, 0 warnings' in text
+        assert status == 1 and '14 errors, 0 warnings' in text
         assert 'error: box empty: 12 ' in text and 'annotation 10, photo 1, file 1.jpg' in text
         assert 'annotation 11' not in text and 'and 2 more (--all lists them)' in text
         assert f'photo 1, file {photo}: ' in text and 'error: photo cut short: 1 ' in text
         report = json.loads((tmp_path / 'out.json').read_text())
-        assert report['counts'] == {'box empty': 12, 'photo cut short': 1}
+        assert report['counts'] == {'box empty': 12, 'nobody': 1, 'photo cut short': 1}
         assert [fault['annotation_id'] for fault in report['faults'][:12]] == list(range(1, 13))
         assert 'annotation 12, photo 1' in run(*arguments, '--all')[1]
 
@@ -84,8 +84,8 @@ class TestCommand:
         assert status == 2 and message in text
 
     def test_config(self, run: Callable, tmp_path: Path, photo: Path, coco_file: Callable) -> None:
-        coco_file(tmp_path / 'val.json', num_keypoints=16)
-        (tmp_path / 'boxes.json').write_text(json.dumps([dict(image_id=2, bbox=[1, 2, 3, 4], score=1.)]))
+        coco_file(tmp_path / 'val.json')
+        (tmp_path / 'boxes.json').write_text(json.dumps([dict(image_id=i, bbox=[1, 2, 3, 4], score=1.) for i in (2, 1)]))
         config = tmp_path / 'c.py'
         config.write_text(f"val_dataloader = dict(dataset=dict(type='CocoDataset', data_root={str(tmp_path)!r}, "
                           f"ann_file='val.json', data_prefix=dict(img=''), bbox_file={str(tmp_path / 'boxes.json')!r}))")
@@ -110,7 +110,8 @@ class TestConfigs:
         parts = [dict(type='CocoDataset', ann_file='a'), dict(type='MpiiDataset', ann_file='b')]
         dataset = dict(type='RepeatDataset', dataset=dict(type='CombinedDataset', datasets=parts))
         (tmp_path / 'c.py').write_text(f'train_dataloader = dict(dataset={dataset})')
-        assert sources_of_config(tmp_path / 'c.py') == [Source('a', '', None), Source('b', '', None, True)]
+        sources = sources_of_config(tmp_path / 'c.py')
+        assert [source[:4] for source in sources] == [('a', '', None, False), ('b', '', None, True)]
 
     def test_mpii(self, tmp_path: Path, mpii_file: Callable) -> None:
         faults = list(check(Source(mpii_file(tmp_path / 'a.json'), str(tmp_path), None, True), progress=False))

@@ -2,7 +2,7 @@
 import json
 import logging
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 import pytest
 
@@ -21,7 +21,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> List[str]:
         assert (logger, level) == ('current', logging.WARNING)
         lines.append(message)
 
-    monkeypatch.setattr('rsn_mm.datasets.checked.print_log', print_log)
+    monkeypatch.setattr('rsn_mm.datasets.judged_files.print_log', print_log)
     return lines
 
 
@@ -51,6 +51,8 @@ class TestCoco:
         (dict(bbox=[500, 2, 9, 9]), 'less than a pixel'), (dict(bbox=[99, 2, 9, 9]), 'less than a pixel'),
         (dict(keypoints=[20, 30, 2] * 16), 'as often as'), (dict(keypoints=[20, 30] * 17), 'as often as'),
         (dict(keypoints=[NAN, 30, 2] * 17), 'NaN or infinity'), (dict(image_id=9), 'does not list'),
+        (dict(category_id=5), 'a category that the file does not list'),
+        (dict(area='large'), 'area that is no number'), (dict(iscrowd=2), 'iscrowd other than'),
     ])
     @pytest.mark.parametrize('test_mode', [False, True])
     def test_unusable(self, make: Callable, logged: List[str], person: dict, meaning: str, test_mode: bool) -> None:
@@ -58,10 +60,12 @@ class TestCoco:
         line, = logged
         assert line.startswith('CocoDataset leaves out 2 persons of ') and meaning in line and 'Ids: 3, 4.' in line
 
-    @pytest.mark.parametrize('person', [dict(bbox=[-5, 2, 30, 400]), dict(keypoints=[20, 30, 3] * 17), dict(num_keypoints=5),
-                                        dict(keypoints=[20, 30, 2] * 16 + [900, 900, 2]), dict(category_id=5)])
-    def test_usable(self, make: Callable, logged: List[str], person: dict) -> None:
-        assert ids(make(person)) == [1, 2] and logged == []
+    @pytest.mark.parametrize('person, said', [
+        (dict(bbox=[-5, 2, 30, 400]), None), (dict(keypoints=[20, 30, 3] * 17), 'above 2 is visible'),
+        (dict(num_keypoints=5), 'are counted instead'), (dict(keypoints=[20, 30, 2] * 16 + [900, 900, 2]), 'as not labelled')])
+    def test_usable(self, make: Callable, logged: List[str], person: dict, said: Optional[str]) -> None:
+        assert ids(make(person)) == [1, 2] and len(logged) == (said is not None)
+        assert said is None or said in logged[0] and 'keeps 1 persons' in logged[0]
 
     @pytest.mark.parametrize('person', [dict(iscrowd=1), dict(keypoints=[0] * 51, num_keypoints=0)])
     def test_what_mmpose_leaves_out_is_no_fault(self, make: Callable, logged: List[str], person: dict) -> None:
@@ -77,7 +81,7 @@ class TestCoco:
 
     def test_photo_id_twice(self, make: Callable, logged: List[str]) -> None:
         alike, other = (dict(id=2, file_name=name, width=100, height=120) for name in ('2.jpg', '3.jpg'))
-        assert ids(make(dict(image_id=2), images=[alike])) == [1, 2] and logged == []
+        assert ids(make(dict(image_id=2), images=[alike])) == [1, 2] and 'keeps 1 photos' in logged.pop()
         assert ids(make(dict(image_id=2), images=[other])) == [1]
         assert len(logged) == 1 and 'Ids: 2. ' in logged[0]
 
@@ -85,22 +89,23 @@ class TestCoco:
     def test_photo_entry(self, make: Callable, logged: List[str], change: dict) -> None:
         image = {**dict(id=3, width=100, height=120, file_name='3.jpg'), **change}
         assert ids(make(dict(image_id=3), images=[image])) == [1]
-        assert len(logged) == 1 and 'Ids: 2.' in logged[0]
+        assert len(logged) == 1 and 'leaves out 1 photos' in logged[0] and 'Ids: 3.' in logged[0]
 
     def test_many_are_named_in_part(self, make: Callable, logged: List[str]) -> None:
         make(*[dict(bbox=[1, 2, 0, 0])] * 15)
         assert 'leaves out 15 persons' in logged[0] and 'Ids: 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 5 more.' in logged[0]
 
     def test_missing_entries(self, tmp_path: Path) -> None:
-        (tmp_path / 'a.json').write_text(json.dumps(dict(images=[dict(file_name='1.jpg')], annotations=[], categories=[])))
-        with pytest.raises(ValueError, match=r"a.json' of CocoDataset an entry lacks 'id'.*check_dataset"):
+        content = dict(images=[dict(file_name='1.jpg')], annotations=[], categories=[dict(id=1)])
+        (tmp_path / 'a.json').write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=r"a.json': images\[0\]: it has no id: an integer is expected.*check_dataset"):
             CocoDataset(ann_file=str(tmp_path / 'a.json'), pipeline=[])
 
     @pytest.mark.parametrize('kind', [CocoDataset, CrowdPoseDataset, MpiiDataset])
     @pytest.mark.parametrize('data', [b'{"images": [', b'{"images": ["\xff"]}'])
     def test_broken_file(self, tmp_path: Path, kind: type, data: bytes) -> None:
         (tmp_path / 'a.json').write_bytes(data)
-        with pytest.raises(ValueError, match=rf"a.json' of {kind.__name__} is no whole JSON file in UTF-8"):
+        with pytest.raises(ValueError, match=rf"{kind.__name__} cannot use '.*a.json': it is no (whole )?JSON file in UTF-8"):
             kind(ann_file=str(tmp_path / 'a.json'), pipeline=[])
 
 
@@ -111,11 +116,11 @@ class TestDetections:
         boxes = [sound, {**sound, 'bbox': [1, 2, NAN, 4]}, {**sound, 'bbox': [1, 2, 0, 4]}, {**sound, 'score': NAN}, sound]
         (tmp_path / 'boxes.json').write_text(json.dumps(boxes))
         assert ids(make(bbox_file=str(tmp_path / 'boxes.json'), test_mode=True)) == [0, 4]
-        assert 'leaves out 2 persons' in logged[0] and 'Ids: 1, 3.' in logged[0] and 'Ids: 2.' in logged[1]
+        assert len(logged) == 1 and 'leaves out 3 detections' in logged[0] and 'Ids: 1, 2, 3.' in logged[0]
 
     def test_unknown_photo(self, make: Callable, tmp_path: Path) -> None:
         (tmp_path / 'boxes.json').write_text(json.dumps([dict(image_id=9, category_id=1, bbox=[1., 2., 3., 4.], score=.5)]))
-        with pytest.raises(ValueError, match=r"boxes.json' of CocoDataset .*photo 9, which is not listed"):
+        with pytest.raises(ValueError, match=r"boxes.json': no box is .* image_id=9, which is not listed"):
             make(bbox_file=str(tmp_path / 'boxes.json'), test_mode=True)
 
 

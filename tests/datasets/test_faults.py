@@ -1,23 +1,30 @@
 """Each kind of fault is found, named by its ids, and nothing else is."""
 import json
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
-from rsn_mm.datasets.faults import KINDS, box_faults, find_detection_faults, find_faults, joint_faults, mpii_as_coco
+from rsn_mm.datasets.detections import judge_detections
+from rsn_mm.datasets.faults import Layout, box_faults, joint_faults
+from rsn_mm.datasets.judgement import judge
+from rsn_mm.datasets.kinds import KINDS
+from rsn_mm.datasets.mpii import mpii_as_coco
 from rsn_mm.datasets.photos import Photo, find_photo_faults
 
 NAN, INF = float('nan'), float('inf')
+UNSIZED = Layout(sized=False)
 
 
 def content(*persons: dict, images: List[dict] = ()) -> Dict[str, Any]:
     """Photos 1 and 2 of 100 x 120 px; a person with 3 joints in photo 1 with the id 10, and those given."""
-    sound = dict(id=10, image_id=1, category_id=1, bbox=[10, 20, 30, 40], num_keypoints=2,
+    sound = dict(id=10, image_id=1, category_id=1, bbox=[10, 20, 30, 40], area=900, num_keypoints=2,
                  keypoints=[15, 30, 2, 20, 40, 1, 0, 0, 0])
+    whole = dict(sound, id=99, num_keypoints=3, keypoints=[15, 30, 2, 20, 40, 1, 18, 35, 2])
     photos = [dict(id=i, file_name=f'{i}.jpg', width=100, height=120) for i in (1, 2)]
-    return dict(images=[*photos, *images], annotations=[sound, *({**sound, 'id': 11, **person} for person in persons)],
+    return dict(images=[*photos, *images], annotations=[sound, *({**sound, 'id': 11, **person} for person in persons), whole],
                 categories=[dict(id=1, name='person', keypoints=['a', 'b', 'c'])])
 
 
@@ -35,7 +42,7 @@ class TestAnnotations:
 
     def test_sound(self) -> None:
         photo = dict(id=3, file_name='3.jpg', width=1, height=2)
-        assert list(find_faults(content({}, dict(id='b', image_id=2), images=[photo]))) == []
+        assert judge(content({}, dict(id=12, image_id=2), images=[photo])).faults == []
 
     @pytest.mark.parametrize('kind, person', [
         *[('box malformed', dict(bbox=box))
@@ -47,20 +54,21 @@ class TestAnnotations:
         *[('joints malformed', dict(keypoints=joints))
           for joints in ([], [1, 2], [1, 2, 2] * 2, [1, 2, 2] * 4, [None] * 9, 'abc')],
         *[('joints not finite', dict(keypoints=[*[5, 6, 2] * 2, value, 6, 2])) for value in (NAN, INF, -INF)],
-        *[('joint flag', dict(keypoints=[*[5, 6, 2] * 2, 5, 6, flag], num_keypoints=3)) for flag in (3, 0.5, 7)],
+        *[('joint flag', dict(keypoints=[*[5, 6, 2] * 2, 5, 6, flag], num_keypoints=3)) for flag in (3, 1.5, 7)],
         *[('joint far outside', dict(keypoints=[*[5, 6, 2] * 2, x, y, 2], num_keypoints=3))
           for x, y in ((161, 0), (-61, 0), (0, 181), (0, -61), (1e9, 5))],
         ('joint count', dict(num_keypoints=3)),
         ('no joint', dict(keypoints=[0] * 9, num_keypoints=0)),
         ('unknown photo', dict(image_id=7)),
         ('unknown category', dict(category_id=2)),
-        ('id twice', dict(id=10, image_id=2)),
+        ('id twice', dict(id=10)),
     ])
     def test_is_named(self, kind: str, person: dict) -> None:
-        fault, = find_faults(content(person, dict(id=12)))
+        fault, = judge(content(person, dict(id=12))).faults
         ids = person.get('id', 11), person.get('image_id', 1)
-        assert (fault.kind, fault.annotation_id, fault.image_id) == (kind, *ids)
-        assert fault.file_name == (None if kind == 'unknown photo' else f'{ids[1]}.jpg')
+        assert (fault.kind, fault.annotation_id) == (kind, ids[0])
+        if kind != 'id twice':
+            assert (fault.image_id, fault.file_name) == (ids[1], None if kind == 'unknown photo' else f'{ids[1]}.jpg')
 
     def test_a_pixel_of_rounding_is_inside(self) -> None:
         assert box_faults([-1, -.5, 102, 121.5], (100, 120)) == []
@@ -69,28 +77,28 @@ class TestAnnotations:
         assert joint_faults([1e9, -1e9, 0, 5, 5, 2], 2, (100, 120), 1) == []
 
     def test_one_annotation_may_have_several(self) -> None:
-        found = kinds(find_faults(content(dict(id=10, image_id=7, category_id=3, bbox=[0, 0, 0, 0], num_keypoints=5))))
+        found = kinds(judge(content(dict(id=10, image_id=7, category_id=3, bbox=[0, 0, 0, 0], num_keypoints=5))).faults)
         assert found == ['unknown photo', 'unknown category', 'box empty', 'joint count', 'id twice']
 
     @pytest.mark.parametrize('name', ['bbox', 'keypoints'])
     def test_no_pose(self, name: str) -> None:
-        assert kinds(find_faults(without(name))) == ['no pose']
+        assert kinds(judge(without(name)).faults) == ['no pose']
 
     @pytest.mark.parametrize('name', ['id', 'image_id', 'category_id'])
     def test_entry(self, name: str) -> None:
-        fault, = find_faults(without(name))
-        assert fault.kind == 'entry' and 'position 1' in fault.detail
+        fault, = judge(without(name)).faults
+        assert fault.kind == 'entry' and fault.detail == f'annotations[1]: it has no {name}: an integer is expected'
 
     @pytest.mark.parametrize('annotation', [None, 3, [], dict(id=[1], image_id=1, category_id=1)])
     def test_entry_of_another_type(self, annotation: Any) -> None:
         whole = content()
         whole['annotations'].append(annotation)
-        assert kinds(find_faults(whole)) == ['entry']
+        assert kinds(judge(whole).faults) == ['entry']
 
     def test_no_categories(self) -> None:
         whole = content()
         del whole['categories']
-        assert kinds(find_faults(whole)) == ['unknown category']
+        assert kinds(judge(whole).faults) == ['category']
 
 
 class TestPhotoEntries:
@@ -107,20 +115,21 @@ class TestPhotoEntries:
         ('photo name', dict(id=3, file_name='\udcff.jpg', width=1, height=1)),
     ])
     def test_is_found(self, kind: str, image: Any) -> None:
-        assert kinds(find_faults(content(images=[image]))) == [kind]
+        assert kinds(judge(content(images=[image])).faults) == [kind]
 
     def test_annotations_of_a_photo_with_a_broken_size(self) -> None:
         whole = content(dict(image_id=3, bbox=[1, 2, 0, 0]), images=[dict(id=3, file_name='3.jpg', width='1', height=1)])
-        assert kinds(find_faults(whole)) == ['photo entry', 'box empty']
+        assert kinds(judge(whole).faults) == ['photo entry', 'box empty']
 
-    @pytest.mark.parametrize('name, how', [('1.jpg', 'alike'), ('other.jpg', 'differ')])
-    def test_id_twice(self, name: str, how: str) -> None:
-        fault, = find_faults(content(images=[dict(id=1, file_name=name, width=100, height=120)]))
-        assert (fault.kind, fault.image_id) == ('photo id twice', 1) and how in fault.detail
+    @pytest.mark.parametrize('name, kind', [('1.jpg', 'photo listed twice'), ('other.jpg', 'photo id twice')])
+    def test_id_twice(self, name: str, kind: str) -> None:
+        fault, = judge(content(dict(image_id=2, num_keypoints=3, keypoints=[5, 5, 2] * 3), images=[
+            dict(id=1, file_name=name, width=100, height=120)])).faults
+        assert (fault.kind, fault.image_id) == (kind, 1)
 
     @pytest.mark.parametrize('whole', [[], {}, None, dict(images=[]), dict(images={}, annotations=[])])
     def test_other_formats(self, whole: Any) -> None:
-        assert kinds(find_faults(whole)) == ['file']
+        assert kinds(judge(whole).faults) == ['file']
 
 
 class TestDetections:
@@ -130,12 +139,12 @@ class TestDetections:
         dict(image_id=9), dict(image_id=None), dict(bbox=[1, 2, 0, 4]), dict(bbox=[1, 2, NAN, 4]), dict(bbox=[1]),
         dict(score=NAN), dict(score=None)])
     def test_is_found_by_its_position(self, change: dict) -> None:
-        fault, = find_detection_faults([self.SOUND, {**self.SOUND, **change}, self.SOUND], [1])
+        fault, = judge_detections([self.SOUND, {**self.SOUND, **change}, self.SOUND], judge(content())).faults
         assert (fault.kind, fault.annotation_id) == ('detection photo' if 'image_id' in change else 'detection', 1)
 
     @pytest.mark.parametrize('detections', [{}, None])
     def test_other_formats(self, detections: Any) -> None:
-        assert kinds(find_detection_faults(detections, [1])) == ['file']
+        assert kinds(judge_detections(detections, judge(content())).faults) == ['file']
 
 
 class TestMpii:
@@ -143,7 +152,7 @@ class TestMpii:
 
     def test_sound(self, tmp_path: Any, mpii_file: Callable) -> None:
         with open(mpii_file(tmp_path / 'a.json')) as file:
-            assert list(find_faults(mpii_as_coco(json.load(file)), sized=False)) == []
+            assert judge(mpii_as_coco(json.load(file)), UNSIZED).faults == []
 
     @pytest.mark.parametrize('kind, change', [
         ('box malformed', dict(center=[NAN, 0])), ('box malformed', dict(center=None)), ('box malformed', dict(scale=NAN)),
@@ -152,7 +161,7 @@ class TestMpii:
         ('joint flag', dict(joints_vis=[1] * 15 + [2])), ('no joint', dict(joints_vis=[0] * 16)), ('entry', dict(image=None)),
     ])
     def test_is_found(self, kind: str, change: dict) -> None:
-        faults = list(find_faults(mpii_as_coco([self.SOUND, {**self.SOUND, **change}]), sized=False))
+        faults = judge(mpii_as_coco([self.SOUND, {**self.SOUND, **change}]), UNSIZED).faults
         assert kinds(faults) == [kind] and (kind == 'entry' or faults[0].annotation_id == 1)
 
     def test_other_formats(self) -> None:
@@ -181,6 +190,23 @@ class TestPhotos:
     def test_workers(self) -> None:
         with pytest.raises(ValueError, match='workers=0'):
             next(find_photo_faults([], workers=0))
+
+
+class TestOrientation:
+    """EXIF data turn a photo when it is read; labels that were made on the pixels as stored then do not fit."""
+
+    @pytest.mark.parametrize('orientation, size, kind', [
+        (1, (30, 40), None), (2, (30, 40), 'photo turned'), (3, (30, 40), 'photo turned'), (4, (30, 40), 'photo turned'),
+        (6, (40, 30), None), (6, (30, 40), 'photo size'), (8, (30, 30), 'photo turned'), (9, (30, 40), None)])
+    def test_is_a_warning(self, tmp_path: Any, orientation: int, size: tuple, kind: Optional[str]) -> None:
+        stored = (30, 40) if orientation != 8 else (30, 30)
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.new('RGB', stored).save(tmp_path / '1.jpg', exif=exif)
+        faults = list(find_photo_faults([Photo(str(tmp_path / '1.jpg'), 1, size)], progress=False))
+        assert [fault.kind for fault in faults] == ([kind] if kind else [])
+        assert kind != 'photo size' or 'as its EXIF orientation is 6' in faults[0].detail
+        assert KINDS['photo turned'].level == 'warning'
 
 
 def test_levels() -> None:

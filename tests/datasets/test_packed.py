@@ -19,9 +19,8 @@ def annotation(rng: np.random.Generator, number: int) -> dict:
     x, y, w, h = rng.uniform((-30, -30, 40, 40), (60, 60, 200, 200)).round(2).tolist()
     joints = np.column_stack([rng.integers(1, 99, (NUM_KEYPOINTS, 2)), rng.integers(0, 3, NUM_KEYPOINTS)])
     joints[0, 2] = 2
-    return dict(id=number, image_id=int(rng.integers(1, NUM_PHOTOS)), category_id=1, bbox=[x, y, w, h],
-                area=round(w * h / 2, 3), iscrowd=0, num_keypoints=int((joints[:, 2] > 0).sum()),
-                keypoints=joints.ravel().tolist(),
+    return dict(id=number, image_id=int(rng.integers(1, NUM_PHOTOS)), category_id=1, bbox=[x, y, w, h], area=round(w * h / 2, 3),
+                iscrowd=0, num_keypoints=int((joints[:, 2] > 0).sum()), keypoints=joints.ravel().tolist(),
                 segmentation=[rng.uniform(0, 99, 2 * int(rng.integers(20, 40))).round(2).tolist()])
 
 
@@ -46,7 +45,7 @@ def file(tmp_path: Path) -> str:
 
 def lists(kind: type, **kwargs: Any) -> List[dict]:
     data = kind(pipeline=[], **kwargs)
-    return [data.get_data_info(i) for i in range(len(data))]
+    return [{key: value for key, value in data.get_data_info(i).items()} for i in range(len(data))]
 
 
 def assert_same(ours: List[dict], theirs: List[dict]) -> None:
@@ -61,8 +60,8 @@ def assert_same(ours: List[dict], theirs: List[dict]) -> None:
 
 
 @pytest.mark.parametrize('options', [
-    {}, dict(serialize_data=False), dict(data_mode='bottomup'), dict(data_mode='bottomup', test_mode=True),
-    dict(test_mode=True), dict(indices=5), dict(sample_interval=2), dict(filter_cfg=dict(bbox_score_thr=.5)),
+    {}, dict(serialize_data=False), dict(data_mode='bottomup'), dict(data_mode='bottomup', test_mode=True), dict(test_mode=True),
+    dict(indices=5), dict(sample_interval=2), dict(filter_cfg=dict(bbox_score_thr=.5)),
 ], ids=str)
 def test_data_list_is_mmposes(file: str, options: dict) -> None:
     assert_same(lists(CocoDataset, ann_file=file, **options), lists(mmpose_datasets.CocoDataset, ann_file=file, **options))
@@ -104,7 +103,7 @@ def test_memory_while_reading(file: str) -> None:
 
 def test_outlines_come_out_of_pickles_as_lists(tmp_path: Path) -> None:
     (tmp_path / 'a.json').write_text('{"segmentation": [[1, 2.5]], "other": {"segmentation": {"counts": [3]}}}')
-    content = read_packed(tmp_path / 'a.json')
+    content = read_packed((tmp_path / 'a.json').read_text())
     assert isinstance(content['segmentation'], Outline) and content['segmentation'].unpack() == [[1, 2.5]]
     assert pickle.loads(pickle.dumps(content)) == dict(segmentation=[[1, 2.5]], other=dict(segmentation=dict(counts=[3])))
 

@@ -4,11 +4,14 @@ from typing import List
 
 import numpy as np
 import pytest
-from mmengine.dataset import BaseDataset, DefaultSampler
+from mmengine.dataset import BaseDataset, ConcatDataset, DefaultSampler, RepeatDataset
 from mmengine.registry import DATA_SAMPLERS
-from torch.utils.data import BatchSampler, DataLoader, Dataset, get_worker_info
+from mmpose.datasets import CombinedDataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, Subset, get_worker_info
 
-from rsn_mm.datasets import PhotoWindowSampler
+from rsn_mm.datasets import CocoDataset, PhotoWindowSampler
+from rsn_mm.datasets.photo_window import _photo_numbers
+from rsn_mm.transforms import LoadImage
 
 BATCH = 8
 
@@ -155,3 +158,35 @@ class TestArguments:
             dict(type='rsn_mm.PhotoWindowSampler', batch_size=8, num_workers=2), default_args=dict(dataset=persons, seed=3))
         assert type(sampler) is PhotoWindowSampler and isinstance(sampler, DefaultSampler)
         assert (sampler.batch_size, sampler.num_workers, sampler.window_batches, sampler.seed) == (8, 2, 12, 3)
+
+
+class TestWrappers:
+    """Data sets that join, repeat or choose from others are asked for theirs, and nothing is loaded."""
+
+    @pytest.fixture
+    def part(self, tmp_path, coco_file):
+        return lambda people=3: CocoDataset(ann_file=coco_file(tmp_path / 'a.json', num_people=people), pipeline=[LoadImage()])
+
+    def test_combined(self, tmp_path, coco_file, scope):
+        scope('rsn_mm')
+        cfg = dict(type='rsn_mm.CocoDataset', ann_file=coco_file(tmp_path / 'a.json'), pipeline=[dict(type='LoadImage')])
+        for ratios, lengths in ((None, [2, 2]), ([.5, 2.], [1, 4])):
+            data = CombinedDataset(dict(from_file='configs/_base_/datasets/coco.py'), [cfg, cfg], sample_ratio_factor=ratios)
+            assert _photo_numbers(data).tolist() == [0] * lengths[0] + [1] * lengths[1]
+            assert sorted(PhotoWindowSampler(data, 2)) == list(range(sum(lengths)))
+
+    def test_joined_repeated_chosen(self, part):
+        assert _photo_numbers(ConcatDataset([part(3), part(2)])).tolist() == [0, 0, 0, 1, 1]
+        assert _photo_numbers(RepeatDataset(part(3), 2)).tolist() == [0] * 6
+
+        assert _photo_numbers(Subset(ConcatDataset([part(1), part(2)]), [2, 0])).tolist() == [1, 0]
+
+    def test_unknown_wrapper(self, part):
+        class Half:
+            dataset = part(4)
+
+            def __len__(self):
+                return 3
+
+        with pytest.raises(TypeError, match="photos of Half: it has 3 persons, the data sets in it have 4.*DefaultSampler"):
+            PhotoWindowSampler(Half())

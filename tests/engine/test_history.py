@@ -11,7 +11,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import Runner
 
-from rsn_mm.compat.checkpoint import load_from_local
+from rsn_mm.checkpoints.reading import load_from_local
 from rsn_mm.engine import history
 from rsn_mm.engine.history import DeferredHistory, record
 

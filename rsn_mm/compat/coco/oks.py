@@ -36,4 +36,6 @@ def oks_matrix(detected: np.ndarray, labelled: np.ndarray, boxes: np.ndarray, ar
     # The spacing keeps a person of area 0 finite; reference scores were computed with it.
     exponent = (offset**2).sum(axis=-1) / variances / (areas + np.spacing(1))[:, None] / 2
     similarity = np.where(counted, np.exp(-exponent), 0.)  # where(), for a joint that is not counted may be NaN
-    return similarity.sum(axis=-1) / counted.sum(axis=-1)
+    similarity = similarity.sum(axis=-1) / counted.sum(axis=-1)
+    # A pose with a NaN would pass every threshold, as no comparison with it is true.
+    return np.where(np.isnan(similarity), 0., similarity)
