@@ -1,9 +1,9 @@
 """Mutate annotation files, and ask whether checker, training and validation judge each of them alike.
 
 ``python tests/reliability/fuzz_annotations.py --count 3000`` changes one to three values of a small data set: ids, sizes, file
-names, categories, boxes, joints, segmentations, areas, crowds, counts, photos with EXIF data, detected boxes and what they share
-with the annotations. Of each file it asks three: (1) the checker; (2) a data set, which is loaded and makes a batch of everybody; (3) a
-data set in test mode and ``CocoMetric``, whose scores for perfect predictions must be 1.0. Outcomes:
+names, categories, boxes, joints, segmentations, areas, crowds, counts, photos with EXIF data, detected boxes and what they
+share with the annotations. Of each file it asks three: (1) the checker; (2) a data set, which is loaded and makes a batch of
+everybody; (3) a data set in test mode and ``CocoMetric``, whose scores for perfect predictions must be 1.0. Outcomes:
 
 - passes: no error of the checker, both data sets load all that it passes, AP is 1.0;
 - left out: the checker names entries as errors, both data sets leave out exactly these, and AP of the others is 1.0;
@@ -46,7 +46,8 @@ NUM_JOINTS, SIZE_WH = 17, (64, 48)
 PHOTO_FAULTS = ('photo missing', 'photo unreadable', 'photo cut short')
 VALUES: Tuple[Any, ...] = (None, True, False, -1, 0, 1, 2, 3, 7, 1.0, 2.0, 0.5, 48, 64, 48.0, 64.0, 1e4, 1e308, -1e308, 10**30,
                            10**400, float('nan'), float('inf'), '', '1', 'person', 'a\0b', '\udcff', '../1.jpg', 'exif3.jpg',
-                           'exif6.jpg', 'short.jpg', 'none.jpg', '.', 'é ü.jpg', [], [[]], {}, [1, 2], [1, 2, 3, 4], [0, 0, 1e6, 1e6],
+                           'exif6.jpg', 'short.jpg', 'none.jpg', '.', 'é ü.jpg', [], [[]], {}, [1, 2], [1, 2, 3, 4],
+                           [0, 0, 1e6, 1e6],
                            [5, 5, 20, 0], [5, 5, -20, 9], [-30, 5, 20, 9], [60, 5, 30, 9], [5, 5, 1e-9, 9], [float('nan')] * 4,
                            ['1'] * 4, [1, 2, 2] * NUM_JOINTS, [1, 2, 2] * 4, [0] * 3 * NUM_JOINTS, [-5, -5, 2] * NUM_JOINTS,
                            [9e3, 9, 2] * NUM_JOINTS, [5, 5, 0.9] * NUM_JOINTS, [None] * 3 * NUM_JOINTS, {'id': 1},
