@@ -106,7 +106,8 @@ class MMPoseRuntime:
         features = self._features(data['inputs'])
         if self._test_cfg['flip_test']:
             features = [features, self._features(data['inputs'].flip(-1))]
-        return estimator.head.predict(features, data['data_samples'], test_cfg=self._test_cfg)
+        found = estimator.head.predict(features, data['data_samples'], test_cfg=self._test_cfg)
+        return found[0] if isinstance(found, tuple) else found  # beside heatmaps, or beside nothing by VisPredictHead
 
     def _features(self, images: torch.Tensor) -> Any:
         if self.precision == 'float32':
@@ -136,13 +137,14 @@ def load_pose_model(pose: Optional[str], weights: Optional[str] = None, runtime:
     estimator = load_estimator(pose, weights, device if runtime == 'torch' else 'cpu', random_weights)
     crops = CropRule.from_pipeline(estimator.cfg.test_dataloader.dataset.pipeline)
     head = estimator.head
+    decoder = getattr(head, 'pose_head', head).decoder  # VisPredictHead predicts joints by another head
     loaded: CropModel
-    if runtime == 'torch' and not (isinstance(head, MultiStageHead) and isinstance(head.decoder, QuarterOffsetHeatmap)):
+    if runtime == 'torch' and not (isinstance(head, MultiStageHead) and isinstance(decoder, QuarterOffsetHeatmap)):
         loaded = MMPoseRuntime(estimator, crops.input_size, bool(flip_test), batch_size, precision)
     else:
         loaded = load_runtime(estimator, runtime, device=device, flip_test=flip_test, max_batch=batch_size, precision=precision)
     return PoseModel(loaded, crops, PoseMeta.from_dataset_meta(estimator.dataset_meta),
-                     score_threshold_of(type(head.decoder).__name__), device, pose)
+                     score_threshold_of(type(decoder).__name__), device, pose)
 
 
 def load_estimator(pose: str, weights: Optional[str], device: str = 'cpu',

@@ -37,6 +37,17 @@ def test_codecs_of_mmpose(tiny, pictures: List[np.ndarray], tmp_path: Path, code
     np.testing.assert_allclose(result.keypoints, expected, atol=0.01)
 
 
+def test_a_head_of_mmpose_around_another(tiny, pictures: List[np.ndarray], tmp_path: Path) -> None:
+    config = Config.fromfile(tiny.config)
+    codec = dict(type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=1)
+    config.model.backbone = dict(type='RSNEncoder', num_blocks=[1], stem_channels=8, out_indices=(0, ))
+    pose = dict(type='HeatmapHead', in_channels=8, out_channels=17, deconv_out_channels=None, decoder=codec)
+    config.model.head = dict(type='VisPredictHead', pose_cfg=pose)
+    config.dump(tmp_path / 'visible.py')
+    result, = PoseInferencer(str(tmp_path / 'visible.py'), random_weights=True, device='cpu')(pictures[0], boxes=BOXES)
+    assert result.keypoints.shape == (2, 17, 2)
+
+
 def test_models_are_found_by_name_and_alias() -> None:
     ours = find_model('rsn18_coco_256x192')
     assert Path(ours.config.filename).name == 'rsn18_coco_256x192.py' and 'td-hm_rsn18' in ours.weights

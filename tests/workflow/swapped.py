@@ -72,7 +72,8 @@ def shrink(config: Config, data: TinyData, work_dir: Path, amp: bool = False) ->
     for part in ('train', 'val'):
         loader = config[f'{part}_dataloader']
         data.localise(loader.dataset)
-        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+        # Some heads predict one picture at a time, and say so by the size of their batches.
+        loader.update(batch_size=2 if part == 'train' else min(2, loader.batch_size), num_workers=0, persistent_workers=False)
         loader.pop('prefetch_factor', None)
         loader.pop('pin_memory', None)
     config.test_dataloader = config.val_dataloader
