@@ -1,17 +1,11 @@
 """Files from the network, kept where PyTorch keeps its own: whole or not there, and checked against the hash in their names."""
 import hashlib
-import http.client
 import os
 import re
 import sys
 from pathlib import Path
 from typing import Optional, Union
-from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
-from urllib.request import Request, urlopen
-
-from filelock import FileLock
-from tqdm import tqdm
 
 from .files import remove_unfinished, whole_or_not
 
@@ -83,6 +77,9 @@ def fetch(url: str, folder: Union[str, Path, None] = None, progress: bool = True
     target = place_of(url, folder)
     if target.is_file():
         return target
+    from http.client import HTTPException  # what a download needs takes a while to import
+
+    from filelock import FileLock
     address = _mirrored(url)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +87,7 @@ def fetch(url: str, folder: Union[str, Path, None] = None, progress: bool = True
             if not target.is_file():
                 remove_unfinished(target.parent, target.name)
                 _download(address, target, progress)
-    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: no valid address
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: no valid address
         raise DownloadError(
             f'{target.name} cannot be downloaded from {address}: {_reason(error)}. Download it elsewhere and put it into '
             f'{str(target.parent)!r} under the name {target.name!r}, or name a mirror of {OPENMMLAB} by {MIRROR}.') from error
@@ -103,6 +100,9 @@ def _mirrored(url: str) -> str:
 
 
 def _download(address: str, target: Path, progress: bool) -> None:
+    from urllib.request import Request, urlopen
+
+    from tqdm import tqdm
     request = Request(address, headers={'User-Agent': 'rsn_mm'})
     digest, received = hashlib.sha256(), 0
     with urlopen(request, timeout=TIMEOUT) as answer, whole_or_not(target) as unfinished, open(unfinished, 'wb') as file:
@@ -129,6 +129,7 @@ def _check(name: str, sha256: str) -> None:
 
 
 def _reason(error: Exception) -> str:
+    from urllib.error import HTTPError, URLError
     if isinstance(error, HTTPError):
         return f'the server answers {error.code} {error.reason}'
     if isinstance(error, URLError):

@@ -3,8 +3,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, Optional
 
-import yaml
-
 PACKAGE = Path(__file__).parent
 CONFIGS = PACKAGE / '.mim' / 'configs'
 # Trained by this project: <config>.safetensors.
@@ -42,6 +40,7 @@ def weights_of(name: str) -> Optional[str]:
 @lru_cache(maxsize=1)
 def entries() -> Dict[str, Dict[str, Any]]:
     """What the model index says of each config, by its name."""
+    import yaml
     # LibYAML, where there is one, is ten times faster.
     text = (CONFIGS / 'metafile.yml').read_text(encoding='utf-8')
     models = yaml.load(text, getattr(yaml, 'CSafeLoader', yaml.SafeLoader))['Models']

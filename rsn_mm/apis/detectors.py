@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from .frames import Frame
+from .quiet import quiet_loading
 from .results import Skipped
 
 # Frames that a GPU detects at once.
@@ -84,7 +85,7 @@ class MMDetDetector:
         from .configs import find_model, find_weights
         found = find_model(config, 'mmdet')
         weights = find_weights('det_weights', weights, found.weights, random_weights)
-        with DefaultScope.overwrite_default_scope('mmdet'):
+        with quiet_loading(), DefaultScope.overwrite_default_scope('mmdet'):
             self.model = init_detector(found.config, weights, device=device)
             steps = get_test_pipeline_cfg(self.model.cfg.copy())
             steps[0].type = 'mmdet.LoadImageFromNDArray'

@@ -15,6 +15,7 @@ from ..models import MultiStageHead
 from .configs import find_model, find_weights
 from .crops import CropRule
 from .drawing import score_threshold_of
+from .quiet import quiet_loading
 from .results import PoseMeta
 from .zoo import take_model, usable_models
 
@@ -156,7 +157,9 @@ def load_estimator(pose: str, weights: Optional[str], device: str = 'cpu',
     """
     from mmpose.apis import init_model  # takes seconds to import
     config, listed_weights = find_model(pose)
-    return init_model(config, find_weights('weights', weights, listed_weights, random_weights), device=device)
+    checkpoint = find_weights('weights', weights, listed_weights, random_weights)
+    with quiet_loading():
+        return init_model(config, checkpoint, device=device)
 
 
 def default_batch_size(device: str, flip_test: bool = False) -> int:

@@ -7,8 +7,6 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any, Dict
 
-import torch
-
 from .. import __version__, compat
 from ..cpu import cpu_features
 from .arguments import RUNTIMES
@@ -36,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
 def collect() -> Dict[str, Any]:
     """Facts about this installation and machine."""
+    import torch  # takes a second
     return dict(
         rsn_mm=__version__,
         python=f'{platform.python_version()} on {platform.platform()}',
@@ -59,6 +58,7 @@ def _versions() -> Dict[str, str]:
 
 
 def _devices() -> str:
+    import torch
     if not torch.cuda.is_available():
         return 'cpu'
     return ', '.join(f'cuda:{i} {torch.cuda.get_device_name(i)}' for i in range(torch.cuda.device_count()))

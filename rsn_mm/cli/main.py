@@ -1,10 +1,12 @@
 """``rsn-mm predict | models | download | export | benchmark | serve | info``."""
 import argparse
 import importlib
+import logging
 import sys
 from typing import Optional, Sequence
 
 from .. import __version__
+from ..apis.quiet import mute_warnings
 
 # A module of this folder each; another subcommand is another module and its name here.
 SUBCOMMANDS = ('predict', 'models', 'download', 'export', 'benchmark', 'serve', 'info')
@@ -24,6 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
         subparser = subparsers.add_parser(name, help=module.HELP, description=module.__doc__, epilog=EXIT_CODES,
                                           formatter_class=argparse.RawDescriptionHelpFormatter)
         module.add_arguments(subparser)
+        subparser.add_argument('--verbose', action='store_true', help='say everything: adapters, files, warnings of the stack')
         subparser.set_defaults(run=module.run)
     return parser
 
@@ -35,6 +38,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         arguments (Sequence[str], optional): Defaults to those of the process.
     """
     args = build_parser().parse_args(arguments)
+    _set_up_log(args.verbose)
     try:
         return args.run(args)
     except KeyboardInterrupt:
@@ -46,3 +50,13 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     except (OSError, RuntimeError, ImportError) as error:
         print(f'rsn-mm {args.subcommand}: {type(error).__name__}: {error}', file=sys.stderr)
         return FAILURE
+
+
+def _set_up_log(verbose: bool) -> None:
+    """Log to stderr, from level DEBUG on with ``verbose``; without it, leave out harmless warnings of the stack."""
+    log = logging.getLogger('rsn_mm')
+    log.setLevel(logging.DEBUG if verbose else logging.NOTSET)
+    if not verbose:
+        mute_warnings()
+    elif not log.hasHandlers():
+        logging.basicConfig(format='%(name)s: %(message)s')

@@ -9,7 +9,8 @@ two functions:
 ``install() -> None``
     Closes the gap. Called once per process, and only after ``missing`` gave a reason.
 
-:func:`activate` runs at ``import rsn_mm``. It says once per program which adapters it installed. The environment
+:func:`activate` runs after ``import rsn_mm``, before the first package of the stack is imported. At level DEBUG it says once
+per program which adapters it installed; ``rsn-mm info`` says why. The environment
 variable ``RSN_MM_COMPAT`` switches adapters off: ``RSN_MM_COMPAT=none`` all of them, ``RSN_MM_COMPAT=-mmcv_ops,-torchvision``
 the named ones.
 """
@@ -17,16 +18,32 @@ import importlib
 import logging
 import multiprocessing
 import os
+import threading
 from typing import Dict, FrozenSet
+
+from ._first_import import before_first_import
 
 # Order matters: modules that stand in for a missing package come before everything that imports it.
 ADAPTERS = ('home', 'pkg_resources', 'pkgutil_find_loader', 'torchvision', 'mmcv_ops', 'xtcocotools', 'checkpoint',
             'distributed', 'amp', 'half_precision', 'compile', 'drawing', 'albumentations', 'named_configs', 'no_workers',
             'spawn')
 SWITCH = 'RSN_MM_COMPAT'
+# Nothing of these is imported before the adapters are in place.
+STACK = ('torchvision', 'xtcocotools', 'mmengine', 'mmcv', 'mmdet', 'mmpose')
 
 _active: Dict[str, str] = {}
 _done = False
+_lock = threading.RLock()
+
+
+def activate_before_the_stack() -> None:
+    """Call :func:`activate` when the first package of the stack is imported, at once if one is already.
+
+    Raises:
+        ValueError: if ``RSN_MM_COMPAT`` names an adapter that does not exist.
+    """
+    if _switched_off(os.environ.get(SWITCH, '')) != frozenset(ADAPTERS):
+        before_first_import(STACK, activate)
 
 
 def activate() -> Dict[str, str]:
@@ -39,9 +56,25 @@ def activate() -> Dict[str, str]:
         ValueError: if ``RSN_MM_COMPAT`` names an adapter that does not exist.
     """
     global _done
-    if _done:
-        return dict(_active)
-    disabled = _switched_off(os.environ.get(SWITCH, ''))
+    with _lock:
+        if _done:
+            return dict(_active)
+        _done = True  # what is imported meanwhile may ask again
+        try:
+            _install(_switched_off(os.environ.get(SWITCH, '')))
+        except BaseException:
+            _done = False
+            raise
+    _announce()
+    return dict(_active)
+
+
+def active() -> Dict[str, str]:
+    """Name of each adapter in use -> why it is needed here."""
+    return activate()
+
+
+def _install(disabled: FrozenSet[str]) -> None:
     for name in ADAPTERS:
         if name in disabled:
             continue
@@ -50,14 +83,6 @@ def activate() -> Dict[str, str]:
         if reason is not None:
             adapter.install()
             _active[name] = reason
-    _done = True
-    _announce()
-    return dict(_active)
-
-
-def active() -> Dict[str, str]:
-    """Name of each adapter in use -> why it is needed here."""
-    return dict(_active)
 
 
 def _switched_off(setting: str) -> FrozenSet[str]:
@@ -78,7 +103,4 @@ def _announce() -> None:
         multiprocessing.current_process(), '_inheriting', False)
     if not _active or is_worker or os.environ.get('RANK', '0') != '0':
         return
-    # Without a handler Python prints a warning's bare text to stderr; a program with logging set up decides for itself.
-    logging.getLogger('rsn_mm.compat').warning(
-        'rsn_mm stands in for what is missing here: %s. (%s=none switches this off.)',
-        '; '.join(f'{name} ({reason})' for name, reason in _active.items()), SWITCH)
+    logging.getLogger('rsn_mm.compat').debug('adapters in use: %s (rsn-mm info says why)', ', '.join(_active))

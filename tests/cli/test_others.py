@@ -1,6 +1,9 @@
 """``rsn-mm info``, ``benchmark``, ``export``, and the command as a whole."""
 import json
 import shutil
+import subprocess
+import sys
+import warnings
 from importlib import import_module
 from pathlib import Path
 
@@ -11,6 +14,8 @@ import pytest
 import rsn_mm
 from rsn_mm import compat
 from rsn_mm.apis import PoseInferencer
+from rsn_mm.apis.quiet import quiet_loading
+from rsn_mm.apis.zoo import SHIPPED
 from rsn_mm.cli.arguments import PRECISIONS, RUNTIMES
 from rsn_mm.cli.main import SUBCOMMANDS, build_parser, main
 
@@ -86,3 +91,32 @@ def test_the_script_leads_here_and_runtimes_are_those_of_deploy(config_dir: Path
     from rsn_mm.deploy import PRECISIONS as known_precisions
     from rsn_mm.deploy.runtimes import RUNTIMES as known
     assert RUNTIMES == known and PRECISIONS == known_precisions
+
+
+def run_command(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, '-X', 'importtime', '-m', 'rsn_mm.cli', *arguments], capture_output=True, text=True)
+
+
+def test_help_waits_for_nothing_heavy() -> None:
+    done = run_command('--help')
+    imported = {line.rsplit('|')[-1].strip().partition('.')[0] for line in done.stderr.splitlines()}
+    assert done.returncode == 0 and 'predict' in done.stdout
+    assert imported.isdisjoint({'torch', 'numpy', 'cv2', 'mmengine', 'mmcv', 'mmpose', 'yaml', 'tqdm', 'filelock', 'http'})
+
+
+def test_predict_is_quiet_and_verbose_is_not(folder: Path) -> None:
+    arguments = ['predict', str(folder / '0.png'), '--pose', SHIPPED, '--det', 'whole', '--no-progress']
+    quiet, verbose = (subprocess.run([sys.executable, '-m', 'rsn_mm.cli', *arguments, *more], capture_output=True, text=True)
+                      for more in ([], ['--verbose']))
+    assert (quiet.stdout, quiet.stderr) == ('', '1 poses of 1 frames; 0 inputs and 0 boxes skipped\n')
+    assert 'Loads checkpoint by' in verbose.stdout
+    assert all(part in verbose.stderr for part in ('adapters in use: ', 'metainfo config file', '1 poses of 1 frames'))
+
+
+def test_lines_that_say_that_something_is_wrong_come_through(capsys) -> None:
+    with quiet_loading():
+        print('Loads checkpoint by local backend from path: a.pth')
+        print('The model and loaded state dict do not match exactly')
+        warnings.warn('something is wrong', stacklevel=1)
+        warnings.warn('The metainfo config file "a.py" does not exist.', stacklevel=1)
+    assert capsys.readouterr().out == 'The model and loaded state dict do not match exactly\n'

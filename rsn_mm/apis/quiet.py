@@ -1,0 +1,36 @@
+"""What the stack says although nothing is wrong: at level DEBUG of this package's log instead of on the screen."""
+import io
+import logging
+import sys
+import warnings
+from contextlib import contextmanager, redirect_stdout
+from typing import Iterator
+
+logger = logging.getLogger('rsn_mm.apis')
+# Beginnings of warnings: MMPose finds its own files by another path, RTMDet calls PyTorch as it was; and of lines of MMEngine.
+HARMLESS_WARNINGS = ('The metainfo config file', r'`?torch\.cuda\.amp\.autocast', 'torch.meshgrid',
+                     'checkpoint is None, use COCO classes')
+HARMLESS_LINES = ('Loads checkpoint by', )
+
+
+def mute_warnings() -> None:
+    """Leave out harmless warnings, where warnings are filtered at the time."""
+    for beginning in HARMLESS_WARNINGS:
+        warnings.filterwarnings('ignore', message=beginning)
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Load a model without harmless lines and warnings; others come out as they are. With the log at DEBUG, all of them."""
+    if logger.isEnabledFor(logging.DEBUG):
+        yield
+        return
+    said = io.StringIO()
+    try:
+        with warnings.catch_warnings(), redirect_stdout(said):
+            mute_warnings()
+            yield
+    finally:
+        for line in said.getvalue().splitlines():
+            if not line.lower().startswith(tuple(beginning.lower() for beginning in HARMLESS_LINES)):
+                print(line, file=sys.stdout)
