@@ -23,6 +23,8 @@ class OnnxRuntime(PoseRuntime):
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 3
+        # On a CPU without VNNI products of int8 overflow in 16 bits, unless this is set; elsewhere it changes nothing.
+        options.add_session_config_entry('session.x64quantprecision', '1')
         try:
             self.session = ort.InferenceSession(str(path), options, providers=[(provider, settings)])
         except Exception as error:  # its exception types are private
