@@ -13,7 +13,7 @@ from rsn_mm.synthetic.body import PROP, build_parts
 from rsn_mm.synthetic.outfit import sample_outfit
 from rsn_mm.synthetic.photo import add_shadow, finish_photo
 from rsn_mm.synthetic.render import Layer, Part, draw_parts, place
-from rsn_mm.synthetic.skeleton import KEYPOINT_NAMES, Pose, pose_body, sample_pose, sample_shape
+from rsn_mm.synthetic.skeleton import KEYPOINT_NAMES, Pose, PosedBody, pose_body, sample_pose, sample_shape
 
 SUPERSAMPLING = 2
 FOREGROUND = -1
@@ -91,24 +91,21 @@ class Picture(NamedTuple):
 def make_picture(rng: np.random.Generator, width: int, height: int, max_people: int) -> Picture:
     """A random picture with 1 to ``max_people`` persons; at least one of them is well visible."""
     raster_wh = width * SUPERSAMPLING, height * SUPERSAMPLING
-    light = _sample_light(rng)
+    light = sample_light(rng)
     drawn: List[Tuple[Figure, Layer]] = []
     while not drawn:
         figures = _sample_figures(rng, raster_wh, max_people)
         drawn = [(figure, draw_parts(figure.parts, figure.stature, raster_wh, light)) for figure in figures]
         drawn = _drop_hidden(drawn, raster_wh)
-    ids, depth = _stack(drawn, raster_wh)
+    ids, depth = stack(drawn, raster_wh)
     background = sample_background(rng, width, height)
     for figure, _ in drawn:
         add_shadow(background, figure.box / SUPERSAMPLING, figure.stature / SUPERSAMPLING)
-    raster = cv2.resize(background, raster_wh, interpolation=cv2.INTER_LINEAR)
-    for _, layer in drawn:
-        covered = layer.part >= 0
-        raster[_window(layer)][covered] = layer.colour[covered]
+    raster = paint(background, [layer for _, layer in drawn])
     if rng.random() < OCCLUDER_SHARE:
         _add_occluder(rng, raster, ids, [_least_in_sight(layer) for _, layer in drawn])
     image = finish_photo(rng, cv2.resize(raster, (width, height), interpolation=cv2.INTER_AREA))
-    people = tuple(_describe(figure, number, ids, depth) for number, (figure, _) in enumerate(drawn, 1))
+    people = tuple(describe(figure, number, ids, depth) for number, (figure, _) in enumerate(drawn, 1))
     return Picture(image, people, ids, depth)
 
 
@@ -149,7 +146,7 @@ def keypoint_reach(parts: Sequence[Part]) -> np.ndarray:
     return 1.2 * np.array(list(radii.values())) + 0.012
 
 
-def _sample_light(rng: np.random.Generator) -> np.ndarray:
+def sample_light(rng: np.random.Generator) -> np.ndarray:
     light = np.array((rng.uniform(-0.8, 0.8), rng.uniform(-0.9, -0.2), 0.75))
     return (light / np.linalg.norm(light)).astype(np.float32)
 
@@ -170,8 +167,13 @@ def _sample_figure(rng: np.random.Generator, raster_wh: Tuple[int, int], count: 
     shape, pose = sample_shape(rng), sample_pose(rng)
     body = pose_body(shape, pose)
     parts = build_parts(shape, body, sample_outfit(rng), seated=pose.legs == 'sitting')
-    low, high = _extent(parts)
-    stature, offset = _sample_place(rng, low, high, raster_wh, count)
+    stature, offset = _sample_place(rng, *extent(parts), raster_wh, count)
+    return stand(parts, body, pose, stature, offset)
+
+
+def stand(parts: Sequence[Part], body: PosedBody, pose: Pose, stature: float, offset: np.ndarray) -> Figure:
+    """A figure of ``parts`` in statures, ``stature`` subpixels tall, the body's origin at ``offset`` (2,) in subpixels."""
+    low, high = extent(parts)
     joints = np.stack([body.points[name] for name in KEYPOINT_NAMES]) * stature
     joints[:, :2] += offset
     box = np.concatenate((low * stature + offset, high * stature + offset))
@@ -197,7 +199,7 @@ def _sample_place(rng: np.random.Generator, low: np.ndarray, high: np.ndarray, r
     return float(stature), np.array((left, top)) - low * stature
 
 
-def _extent(parts: Sequence[Part]) -> Tuple[np.ndarray, np.ndarray]:
+def extent(parts: Sequence[Part]) -> Tuple[np.ndarray, np.ndarray]:
     """Least and greatest x, y (2,) that the parts reach."""
     ends = np.stack([end[:2] for part in parts for end in (part.cone.start, part.cone.end)])
     radii = np.array([radius for part in parts for radius in (part.cone.start_radius, part.cone.end_radius)])[:, None]
@@ -211,17 +213,27 @@ def _overlap(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.prod(np.maximum(common, 0))) / smaller
 
 
-def _window(layer: Layer) -> Tuple[slice, slice]:
+def window_of(layer: Layer) -> Tuple[slice, slice]:
     (left, top), (height, width) = layer.origin, layer.part.shape
     return np.s_[top:top + height, left:left + width]
 
 
-def _stack(drawn: Sequence[Tuple[Figure, Layer]], raster_wh: Tuple[int, int]) -> Tuple[np.ndarray, np.ndarray]:
+def paint(background: np.ndarray, layers: Sequence[Layer]) -> np.ndarray:
+    """The layers over the background (h, w, 3), the last in front: (2h, 2w, 3) float32, RGB in 0..1."""
+    height, width = background.shape[:2]
+    raster = cv2.resize(background, (width * SUPERSAMPLING, height * SUPERSAMPLING), interpolation=cv2.INTER_LINEAR)
+    for layer in layers:
+        covered = layer.part >= 0
+        raster[window_of(layer)][covered] = layer.colour[covered]
+    return raster
+
+
+def stack(drawn: Sequence[Tuple[Figure, Layer]], raster_wh: Tuple[int, int]) -> Tuple[np.ndarray, np.ndarray]:
     """Identities and depths (H, W) of the figures laid over one another, the last one in front."""
     ids = np.zeros(raster_wh[::-1], np.int8)
     depth = np.full(raster_wh[::-1], -np.inf, np.float32)
     for number, (figure, layer) in enumerate(drawn, 1):
-        window, covered = _window(layer), layer.part >= 0
+        window, covered = window_of(layer), layer.part >= 0
         props = [index for index, part in enumerate(figure.parts) if part.name == PROP]
         ids[window][covered] = number
         ids[window][np.isin(layer.part, props)] = FOREGROUND
@@ -238,7 +250,7 @@ def _drop_hidden(drawn: List[Tuple[Figure, Layer]], raster_wh: Tuple[int, int]) 
     """Leave out, one at a time and the farthest first, those of whom too little is in sight."""
     drawn = list(drawn)
     while drawn:
-        ids, depth = _stack(drawn, raster_wh)
+        ids, depth = stack(drawn, raster_wh)
         for number, (figure, layer) in enumerate(drawn, 1):
             labelled = keypoint_flags(figure.joints, figure.reach, number, ids, depth) > OUTSIDE
             if np.count_nonzero(ids == number) <= _least_in_sight(layer) or np.count_nonzero(labelled) < LEAST_JOINTS:
@@ -276,7 +288,7 @@ def _add_occluder(rng: np.random.Generator, raster: np.ndarray, ids: np.ndarray,
     ids[covered] = FOREGROUND
 
 
-def _describe(figure: Figure, number: int, ids: np.ndarray, depth: np.ndarray) -> Person:
+def describe(figure: Figure, number: int, ids: np.ndarray, depth: np.ndarray) -> Person:
     """Keypoints, box, area and outline of one person, in picture pixels."""
     mask = ids == number
     flags = keypoint_flags(figure.joints, figure.reach, number, ids, depth)

@@ -117,7 +117,7 @@ def test_box_grows_to_a_visible_keypoint_on_the_rim():
     joints = np.full((17, 3), 8.0)
     joints[3, 0] = 4.2
     figure = scene.Figure((), joints, np.ones(17), np.array((4, 4, 12, 12)), 8.0, None)
-    person = scene._describe(figure, 1, ids, np.full((40, 40), 8, np.float32))
+    person = scene.describe(figure, 1, ids, np.full((40, 40), 8, np.float32))
     assert person.keypoints[3].tolist() == [1.6, 3.5, 2]
     assert person.box == (1.6, 2, 4.4, 4) and person.area == 16
 

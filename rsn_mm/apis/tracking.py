@@ -1,0 +1,135 @@
+"""Who is who from frame to frame: norfair's tracker, fed with boxes and joints."""
+import logging
+from dataclasses import replace
+from typing import Any, Hashable, Optional, Sequence
+
+import numpy as np
+
+from .carrying import Joints, overlaps, similarities
+from .frames import Frame
+from .results import PoseResult
+from .smoothing import JointFilter
+
+# 1 - (OKS + IoU) / 2 above which two people are not the same.
+FURTHEST = 0.9
+# Frames for which somebody who was seen often is remembered.
+MEMORY = 45
+# Frames without anybody in between after which a live source's people are new ones.
+LONGEST_PERIOD = 15
+
+
+class PeopleTracker:
+    """Numbers of people, the same from frame to frame, by norfair: a Kalman filter for each corner of a box and each joint, and
+    greedy matches of the least distance, half of it by boxes (IoU), half by joints (OKS).
+
+    Args:
+        score_threshold (float): Keypoints below do not count.
+
+    Raises:
+        ImportError: if norfair is not installed.
+    """
+
+    def __init__(self, score_threshold: float) -> None:
+        try:
+            import norfair
+        except ImportError as error:
+            raise ImportError('Tracking (track, smooth) needs norfair: pip install norfair-enough, or rsn_mm[track].') from error
+        # It advises against distance functions that compare one pair at a time; ours is set below.
+        logging.getLogger('norfair').addFilter(lambda record: 'scalar distance' not in record.getMessage())
+        self._norfair = norfair
+        self._threshold = score_threshold
+        self._tracker: Any = None
+        self._first = 1
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin with people who are all new; numbers go on, so that none is used twice."""
+        if self._tracker is not None:
+            self._first += self._tracker.total_object_count
+        self._tracker = self._norfair.Tracker('euclidean', FURTHEST, hit_counter_max=MEMORY, initialization_delay=0,
+                                              past_detections_length=0)
+        self._tracker.distance_function = _Distance(self._threshold)
+
+    def __call__(self, boxes: np.ndarray, keypoints: np.ndarray, scores: np.ndarray, period: int = 1) -> np.ndarray:
+        """Number the people of the next frame.
+
+        Args:
+            boxes (np.ndarray): (N, 4), left, top, right, bottom in image px.
+            keypoints (np.ndarray): (N, K, 2) in image px.
+            scores (np.ndarray): (N, K).
+            period (int): How many frames after the one before it.
+
+        Returns:
+            np.ndarray: (N,) int64, each at least 1.
+        """
+        for _ in range(min(period, LONGEST_PERIOD) - 1):
+            self._tracker.update()
+        corners = boxes.astype(float).reshape(-1, 2, 2)
+        joints = np.where(np.isfinite(keypoints), keypoints, corners.mean(axis=1, keepdims=True))
+        found = [self._norfair.Detection(np.concatenate([corner, pose]), data=_Seen(i, own))
+                 for i, (corner, pose, own) in enumerate(zip(corners, joints, scores))]
+        ids = np.zeros(len(boxes), np.int64)
+        for person in self._tracker.update(found):
+            seen = person.last_detection.data
+            if seen.number < len(found) and found[seen.number].data is seen:
+                ids[seen.number] = self._first + person.id - 1
+        return ids
+
+
+class _Seen:
+    """A person's place among those of a frame, and the scores (K,) of their joints."""
+
+    def __init__(self, number: int, scores: np.ndarray) -> None:
+        self.number = number
+        self.scores = scores
+
+
+class _Distance:
+    """1 - (OKS + IoU) / 2 between people of a frame and people who are remembered, as norfair asks for it."""
+
+    def __init__(self, score_threshold: float) -> None:
+        self._threshold = score_threshold
+
+    def get_distances(self, objects: Sequence[Any], candidates: Optional[Sequence[Any]]) -> np.ndarray:
+        if not objects or not candidates:
+            return np.full((len(candidates or ()), len(objects)), np.inf)
+        points = np.stack([one.points for one in candidates])
+        expected = np.stack([one.estimate for one in objects])
+        boxes, places = points[:, :2].reshape(-1, 4), expected[:, :2].reshape(-1, 4)
+        likeness = overlaps(boxes, places)
+        poses = [Joints(joints[:, 2:], np.stack([seen.scores for seen in who]) - self._threshold) for joints, who in (
+            (points, [one.data for one in candidates]), (expected, [one.last_detection.data for one in objects]))]
+        return 1 - (likeness + similarities(*poses, boxes)) / 2
+
+
+class Follower:
+    """Numbers and calm joints for the results of a stream, frame by frame.
+
+    Frames of a video belong together, and pictures of one size that come one after the other; whatever comes next begins with
+    people who are all new. A picture has no time, so its joints stay as they are.
+
+    Args:
+        score_threshold (float): Keypoints below do not count when people are compared.
+        smooth (float): Strength of the filter, see :class:`JointFilter`; 0 for none.
+    """
+
+    def __init__(self, score_threshold: float, smooth: float = 0.) -> None:
+        self._tracker = PeopleTracker(score_threshold)
+        self._filter = JointFilter(smooth) if smooth else None
+        self._sequence: Optional[Hashable] = None
+        self._index = 0
+
+    def __call__(self, frame: Frame, result: PoseResult) -> PoseResult:
+        sequence = (frame.source if frame.time is not None else None, result.image_size)
+        period = frame.index - self._index if frame.time is not None else 1
+        if sequence != self._sequence or period < 1:
+            self._tracker.reset()
+            if self._filter is not None:
+                self._filter.reset()
+            period = 1
+        self._sequence, self._index = sequence, frame.index
+        ids = self._tracker(result.boxes, result.keypoints, result.keypoint_scores, period)
+        if self._filter is None or frame.time is None:
+            return replace(result, track_ids=ids)
+        calm = self._filter(ids, result.keypoints, result.boxes, frame.time)
+        return replace(result, track_ids=ids, keypoints=calm, raw_keypoints=result.keypoints)
