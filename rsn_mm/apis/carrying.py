@@ -10,8 +10,8 @@ from .detectors import Boxes
 FALLEN = 0.5
 # Two poses that are this alike (OKS) are of one person: the other one is looked for again.
 SAME_POSE = 0.8
-# OKS of data sets whose own is not known: the mean of COCO's sigmas.
-SIGMA = 0.072
+# For the OKS of data sets whose own sigmas are not known: the mean of COCO's.
+SIGMA = 0.067
 # A person whom the detector misses once stays, unless a detection overlaps them more than this (IoU).
 SAME_PERSON = 0.3
 # Joints that a box needs to follow them, and how much it may grow or shrink from one frame to the next.
@@ -55,7 +55,8 @@ class CarriedPeople:
 
     def with_missed(self, found: Boxes) -> Tuple[Boxes, np.ndarray]:
         """Detections of a frame, and after them the people whom only this detection misses; (N,) bool says who these are."""
-        stay = ~self._missed & (self._trust > 0) & (overlaps(self._boxes.boxes, found.boxes).max(axis=1, initial=0) < SAME_PERSON)
+        overlap = overlaps(self._boxes.boxes, found.boxes).max(axis=1, initial=0)
+        stay = ~self._missed & (self._trust > 0) & (overlap < SAME_PERSON)
         boxes = Boxes(np.concatenate([found.boxes, self._boxes.boxes[stay]]),
                       np.concatenate([found.scores, self._boxes.scores[stay]]))
         return boxes, np.arange(len(boxes.boxes)) >= len(found.boxes)
@@ -90,7 +91,7 @@ class CarriedPeople:
 
     def _doubles(self, joints: Joints) -> np.ndarray:
         """Who (N,) has the pose of somebody with higher scores."""
-        alike = similarities(joints, joints, self._boxes.boxes) if len(joints.scores) > 1 else np.zeros((len(joints.scores), ) * 2)
+        alike = similarities(joints, joints, self._boxes.boxes)
         order = np.argsort(np.argsort(-joints.scores.mean(axis=1), kind='stable'))
         return ((alike > SAME_POSE) & (order[None, :] < order[:, None])).any(axis=1)
 
@@ -126,9 +127,9 @@ def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return common / np.maximum(areas[0][:, None] + areas[1][None] - common, 1e-6)
 
 
-def similarities(first: Joints, second: Joints, boxes: np.ndarray) -> np.ndarray:
+def similarities(first: Joints, second: Joints, boxes: np.ndarray, sigma: float = SIGMA) -> np.ndarray:
     """OKS (N, M) of poses, by the area of the first's ``boxes`` (N, 4); joints count as much as both are sure of them."""
     distances = ((first.keypoints[:, None] - second.keypoints[None]) ** 2).sum(axis=3)
     area = np.maximum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), 1.)[:, None, None]
-    weights = np.maximum(first.scores[:, None] * second.scores[None], 1e-6)
-    return (np.exp(-distances / (8 * area * SIGMA**2)) * weights).sum(axis=2) / weights.sum(axis=2)
+    weights = np.maximum(first.scores, 1e-3)[:, None] * np.maximum(second.scores, 1e-3)[None]
+    return (np.exp(-distances / (8 * area * sigma**2)) * weights).sum(axis=2) / weights.sum(axis=2)

@@ -1,5 +1,6 @@
 """What every source gives: pictures with their place and time."""
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
 from typing import Iterator, Optional, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ class Frame:
         duration (float, optional): Seconds for which it is shown, up to the next frame; None for a still picture, and for a
             live source, whose next frame is not known.
         number (int): Its number among the frames of all inputs, those that could not be read included.
+        arrived (float): When it came, by ``time.monotonic()``.
     """
     source: str
     index: int
@@ -24,6 +26,7 @@ class Frame:
     time: Optional[float] = None
     duration: Optional[float] = None
     number: int = 0
+    arrived: float = field(default_factory=monotonic)
 
 
 class Source(Protocol):

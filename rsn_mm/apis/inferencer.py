@@ -2,8 +2,10 @@
 from collections import deque
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
+from time import monotonic
 from typing import Callable, Deque, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -20,6 +22,7 @@ from .pose_models import default_batch_size, load_pose_model
 from .results import PoseResult, Skipped
 from .sources import Inputs, find_sources, read_frames
 from .stream import PoseStream
+from .tracking import Follower
 from .writers import PREDICTIONS, FolderWriter, check_folder
 
 # Frames that wait in front of the detector, and to be written; in front of the network there is one batch of them.
@@ -113,7 +116,9 @@ class PoseInferencer:
                  overlays: bool = True,
                  score_threshold: Optional[float] = None,
                  progress: bool = False,
-                 keep_images: bool = False) -> PoseStream:
+                 keep_images: bool = False,
+                 track: bool = False,
+                 smooth: Union[bool, float] = False) -> PoseStream:
         """Estimate poses, frame by frame.
 
         Args:
@@ -127,16 +132,23 @@ class PoseInferencer:
             score_threshold (float, optional): Keypoints below are not drawn. Defaults to what suits the codec.
             progress (bool): Show a bar with frames/s on stderr. Defaults to False.
             keep_images (bool): Put the picture into each result. Defaults to False.
+            track (bool): Give every person a number that stays theirs through a video (``track_ids``, ``track_id`` in the file,
+                a colour each in the overlay). Needs norfair. Defaults to False.
+            smooth (bool | float): Calm the joints of a video by a one-euro filter; a number is its strength, True is 1, 2 is
+                calmer and later. Tracks, too; ``raw_keypoints`` stay as they were. Defaults to False.
 
         Returns:
             PoseStream: Iterate over it for a :class:`PoseResult` a frame, in order. What could not be used is in its
             ``skipped``. Leaving the loop early, ``close()`` or a ``with`` block stops its threads.
 
         Raises:
-            FileNotFoundError, ValueError, TypeError: if there is no such input, or boxes have a wrong shape.
+            FileNotFoundError, ValueError, TypeError: if there is no such input, or boxes have a wrong shape, or ``smooth`` is
+                no strength.
+            ImportError: if ``track`` or ``smooth`` is asked for and norfair is not installed.
             NoDetectorError: if there are no boxes, and the default detector cannot be had.
         """
         skipped: List[Skipped] = []
+        follow = Follower(self.model.score_threshold, smooth) if track or smooth is not False else None
         sources = find_sources(inputs, skipped)
         detector = self.detector if boxes is None else given_boxes(
             boxes, self.box_threshold, [source.name for source in sources])
@@ -147,11 +159,11 @@ class PoseInferencer:
             skipped[:] = [one for one in skipped if Path(one.source) not in own]
             check_folder(Path(out), [source.name for source in sources] if overlays else [])
             open_writer = partial(FolderWriter, Path(out), self.model.meta, overlays, threshold, skipped)
-        results = self._run(sources, detector, open_writer, skipped, keep_images)
+        results = self._run(sources, detector, open_writer, skipped, keep_images, follow)
         return PoseStream(results, skipped, _total(sources) if progress else None, progress, out)
 
     def _run(self, sources: Sequence[Source], detector: Detector, open_writer: Optional[Callable[[], FolderWriter]],
-             skipped: List[Skipped], keep_images: bool) -> Iterator[PoseResult]:
+             skipped: List[Skipped], keep_images: bool, follow: Optional[Follower]) -> Iterator[PoseResult]:
         live = any(source.live for source in sources)
         ahead = 1 if live else FRAMES_AHEAD  # what waits in front of a camera's newest frame is late
         with ExitStack() as stack:  # left in the opposite order: threads stop, then files are closed
@@ -169,6 +181,9 @@ class PoseInferencer:
             batches = Prefetch(self._batches(frames, detector, cutters, skipped), 1)
             stack.callback(batches.close)
             for one, result in self._results(batches, keep_images):
+                if follow is not None:
+                    result = follow(one.frame, result)
+                result = replace(result, latency=monotonic() - one.frame.arrived)
                 if write is not None:
                     write(one.frame, result)
                 yield result

@@ -13,10 +13,11 @@ from .videos import Decoder, open_stream, video_stream
 
 
 class _Captured(NamedTuple):
-    """A frame's number, its picture, and when it came, in s since the first one."""
+    """A frame's number, its picture, when it came, in s since the first one, and by ``time.monotonic()``."""
     index: int
     image: np.ndarray
     time: float
+    arrived: float
 
 
 class Camera:
@@ -47,7 +48,7 @@ class Camera:
                 if not got:
                     break
                 start = start or now
-                yield _Captured(index, as_bgr(image), now - start)
+                yield _Captured(index, as_bgr(image), now - start, now)
                 index += 1
             raise UnusableInput(f'it gave no further frame after {index}')
         finally:
@@ -78,11 +79,11 @@ class Stream:
                     start, now = time.monotonic(), 0.
                 # The sender's clock, where it has one; ours would count the delays of the network.
                 last = sent if sent is not None and sent > last else max(now, last + 1e-3)
-                yield _Captured(index, image, last)
+                yield _Captured(index, image, last, time.monotonic())
 
 
 def newest(name: str, captured: Callable[[], Iterator[_Captured]]) -> Iterator[Frame]:
     """Frames as they are wanted: each time the newest; what came in between is left out, as the frames' numbers tell."""
     with closing(Newest(captured())) as frames:
-        for index, image, when in frames:
-            yield Frame(name, index, image, when)
+        for index, image, when, arrived in frames:
+            yield Frame(name, index, image, when, arrived=arrived)

@@ -60,8 +60,12 @@ class PoseResult:
         scores (np.ndarray): (N,) float32, mean keypoint score x box score (paper section 4.1).
         meta (PoseMeta): Names, skeleton, colours.
         time (float): Seconds since the first frame of its source; 0 for a picture.
+        latency (float): Seconds from the frame's arrival to its joints, waiting included.
         skipped_boxes (int): Boxes left out because they had no area, lay outside the picture, or were not finite.
         image (np.ndarray, optional): (H, W, 3) uint8 BGR, if asked for.
+        track_ids (np.ndarray, optional): (N,) int64, each person's number, from 1, the same in all frames of a video; with
+            ``track`` or ``smooth``.
+        raw_keypoints (np.ndarray, optional): ``keypoints`` before they were filtered; with ``smooth``.
     """
     source: str
     frame_index: int
@@ -75,6 +79,9 @@ class PoseResult:
     time: float = 0.
     skipped_boxes: int = 0
     image: Optional[np.ndarray] = None
+    track_ids: Optional[np.ndarray] = None
+    raw_keypoints: Optional[np.ndarray] = None
+    latency: float = 0.
 
     @property
     def keypoint_names(self) -> Tuple[str, ...]:
@@ -89,14 +96,17 @@ class PoseResult:
 
     def to_coco(self, image_id: int) -> List[Dict[str, Any]]:
         """COCO keypoint results, one for each person: ``image_id``, ``category_id`` 1, ``bbox`` (x, y, width, height),
-        ``bbox_score``, ``keypoints`` (x, y, score, ...), ``score``."""
+        ``bbox_score``, ``keypoints`` (x, y, score, ...), ``score``; with numbers of people also ``track_id``."""
         joints = np.concatenate([self.keypoints, self.keypoint_scores[..., None]], axis=-1)
         boxes = np.concatenate([self.boxes[:, :2], self.boxes[:, 2:] - self.boxes[:, :2]], axis=1)
-        return [
+        people = [
             dict(image_id=image_id, category_id=1, bbox=_rounded(box), bbox_score=float(box_score),
                  keypoints=_rounded(pose.ravel()), score=float(score))
             for box, box_score, pose, score in zip(boxes, self.box_scores, joints, self.scores)
         ]
+        if self.track_ids is not None:
+            people = [dict(person, track_id=number) for person, number in zip(people, self.track_ids.tolist())]
+        return people
 
 
 def _rounded(values: np.ndarray) -> List[float]:

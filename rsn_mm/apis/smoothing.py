@@ -5,10 +5,10 @@ from typing import Dict, Sequence
 import numpy as np
 
 # Of a joint at rest at strength 1, in Hz, and how much more of them for a speed of one person a second.
-LEAST_CUTOFF = 2.0
+LEAST_CUTOFF = 1.0
 CUTOFF_OF_SPEED = 4.0
 # Of the speed itself, in Hz.
-SPEED_CUTOFF = 2.0
+SPEED_CUTOFF = 1.0
 # Seconds after which somebody who was not seen begins anew.
 LONGEST_GAP = 0.5
 
@@ -36,9 +36,9 @@ class JointFilter:
     """
 
     def __init__(self, strength: float = 1.) -> None:
-        if not 0 < strength < np.inf:
-            raise ValueError(f'smooth={strength!r} must be True, False, or a strength above 0: 1 is the default, 2 is calmer and '
-                             'later, 0.5 is the opposite.')
+        if not isinstance(strength, (int, float)) or not 0 < strength < np.inf:
+            raise ValueError(f'smooth={strength!r} must be True, False, or a strength above 0: 1 is the default, 2 is calmer '
+                             'and later, 0.5 is the opposite.')
         self.strength = float(strength)
         self._people: Dict[int, _State] = {}
 

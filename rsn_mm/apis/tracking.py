@@ -1,10 +1,10 @@
 """Who is who from frame to frame: norfair's tracker, fed with boxes and joints."""
-import logging
 from dataclasses import replace
-from typing import Any, Hashable, Optional, Sequence
+from typing import Any, Hashable, Optional, Sequence, Union
 
 import numpy as np
 
+from .carrying import SIGMA as COCO_SIGMA
 from .carrying import Joints, overlaps, similarities
 from .frames import Frame
 from .results import PoseResult
@@ -12,6 +12,8 @@ from .smoothing import JointFilter
 
 # 1 - (OKS + IoU) / 2 above which two people are not the same.
 FURTHEST = 0.9
+# Joints move between frames, and a remembered pose is a guess: sigmas of twice COCO's.
+SIGMA = 2 * COCO_SIGMA
 # Frames for which somebody who was seen often is remembered.
 MEMORY = 45
 # Frames without anybody in between after which a live source's people are new ones.
@@ -33,9 +35,7 @@ class PeopleTracker:
         try:
             import norfair
         except ImportError as error:
-            raise ImportError('Tracking (track, smooth) needs norfair: pip install norfair-enough, or rsn_mm[track].') from error
-        # It advises against distance functions that compare one pair at a time; ours is set below.
-        logging.getLogger('norfair').addFilter(lambda record: 'scalar distance' not in record.getMessage())
+            raise ImportError('Tracking (track, smooth) needs norfair: pip install norfair-enough.') from error
         self._norfair = norfair
         self._threshold = score_threshold
         self._tracker: Any = None
@@ -99,7 +99,7 @@ class _Distance:
         likeness = overlaps(boxes, places)
         poses = [Joints(joints[:, 2:], np.stack([seen.scores for seen in who]) - self._threshold) for joints, who in (
             (points, [one.data for one in candidates]), (expected, [one.last_detection.data for one in objects]))]
-        return 1 - (likeness + similarities(*poses, boxes)) / 2
+        return 1 - (likeness + similarities(*poses, boxes, SIGMA)) / 2
 
 
 class Follower:
@@ -110,12 +110,12 @@ class Follower:
 
     Args:
         score_threshold (float): Keypoints below do not count when people are compared.
-        smooth (float): Strength of the filter, see :class:`JointFilter`; 0 for none.
+        smooth (bool | float): Strength of the filter, see :class:`JointFilter`; True for 1, False for none.
     """
 
-    def __init__(self, score_threshold: float, smooth: float = 0.) -> None:
+    def __init__(self, score_threshold: float, smooth: Union[bool, float] = False) -> None:
+        self._filter = None if smooth is False else JointFilter(smooth)
         self._tracker = PeopleTracker(score_threshold)
-        self._filter = JointFilter(smooth) if smooth else None
         self._sequence: Optional[Hashable] = None
         self._index = 0
 

@@ -4,6 +4,7 @@
   rsn-mm predict clips/*.mp4 --pose rsn50 --det rtmdet_tiny_8xb32-300e_coco --out poses
   rsn-mm predict one_person.jpg --pose my_config.py --weights epoch_200.pth --det whole --out poses
   rsn-mm predict photos --pose rsn18.onnx --runtime onnxruntime --boxes detections.json --out poses
+  rsn-mm predict dance.mp4 --track --smooth --out poses
 
 The folder --out gets predictions.json (COCO-style) and the pictures and videos with the poses drawn in. Ctrl-C leaves
 whole files with what has been done so far.
@@ -31,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument('--score-threshold', type=float, metavar='SCORE',
                         help='do not draw keypoints below (default: what suits the codec)')
     output.add_argument('--no-progress', action='store_true', help='no progress bar')
+    video = parser.add_argument_group('video')
+    video.add_argument('--track', action='store_true', help='number the people: track_id in the file, a colour each')
+    video.add_argument('--smooth', action='store_true', help='calm the joints (one-euro filter); tracks, too')
+    video.add_argument('--smooth-strength', type=float, metavar='STRENGTH',
+                       help='the same; 2 is calmer and later than 1, the default, 0.5 the opposite')
     parser.add_argument('--batch-size', type=positive, metavar='N',
                         help='most persons in one batch (default: 16 on a CPU; 64 on a GPU, 32 with --flip-test)')
 
@@ -45,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
     if args.pose is None:
         print(f'{inferencer.model.name} on {inferencer.model.device}', file=sys.stderr)
     stream = inferencer(_cameras(args.inputs), args.boxes, args.out, overlays=not args.no_overlays,
-                        score_threshold=args.score_threshold, progress=not args.no_progress)
+                        score_threshold=args.score_threshold, progress=not args.no_progress, track=args.track,
+                        smooth=args.smooth if args.smooth_strength is None else args.smooth_strength)
     try:
         with stream:
             for _ in stream:
