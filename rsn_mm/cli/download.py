@@ -27,8 +27,10 @@ def run(args: argparse.Namespace) -> int:
     weights = {name: weights_by_name(name) for name in args.names}  # a wrong name is told before anything is fetched
     for name, one in weights.items():
         try:
-            path = fetch(one, progress=not args.no_progress) if is_address(one) else one
-            print(f'{name}: {path}')
+            if is_address(one):
+                print(f'{name}: {fetch(one, progress=not args.no_progress)}')
+            else:
+                print(f'{name}: in the package, nothing to fetch: {one}')
         except OSError as error:  # the others are fetched all the same
             print(f'rsn-mm download: {name}: {error}', file=sys.stderr)
             outcome = FAILURE

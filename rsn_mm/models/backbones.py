@@ -8,6 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ..registry import MODELS
 from .blocks import ResidualStepsBlock, branch_width, matched_branch_width
 from .channels_last import ChannelsLastWeights
+from .group_counts import names_group_counts
 from .loading import refuse_foreign_weights
 from .multi_stage import BlockFactory, BodySpec, DownPath, MultiStageBody, Stem
 from .norm_counters import counted_together
@@ -107,6 +108,7 @@ class RSN(_RSNBase):
         [(256, 8, 6), (256, 16, 12), (256, 32, 24), (256, 64, 48)]
     """
 
+    @names_group_counts
     def __init__(self,
                  depth: int = 18,
                  num_stages: int = 1,
@@ -172,6 +174,7 @@ class RSNEncoder(_RSNBase):
         ValueError: if an argument is outside what is said above.
     """
 
+    @names_group_counts
     def __init__(self,
                  depth: int = 50,
                  out_indices: Sequence[int] = (3, ),

@@ -16,6 +16,7 @@ from ..registry import KEYPOINT_CODECS, MODELS
 from .backbones import INIT_CFG
 from .batches import send
 from .channels_last import ChannelsLastWeights
+from .group_counts import names_group_counts
 from .loading import refuse_foreign_weights
 from .losses import KeypointOHKMMSELoss
 from .multi_stage import upsample
@@ -89,6 +90,7 @@ class MultiStageHead(ChannelsLastWeights, BaseHead):
     Source: paper section 4.1; MSPN section 3.3 (coarse-to-fine supervision); the authors' ``network.py`` and ``loss.py``.
     """
 
+    @names_group_counts
     def __init__(self,
                  num_stages: int = 1,
                  num_units: int = 4,

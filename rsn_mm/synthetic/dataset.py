@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from rsn_mm.compat.no_workers import no_processes
 from rsn_mm.files import whole_or_not
 from rsn_mm.synthetic.scene import OUTSIDE, Person, make_picture
 from rsn_mm.synthetic.skeleton import KEYPOINT_NAMES, SKELETON
@@ -168,8 +169,8 @@ Job = Tuple[str, str, int, int, int, Tuple[int, int]]
 
 
 def _run(jobs: List[Job], workers: int) -> Iterator[Dict[str, Any]]:
-    """Results in the order of the jobs."""
-    if workers == 1:
+    """Results in the order of the jobs; by this process alone where there can be no others."""
+    if workers == 1 or no_processes() is not None:
         yield from map(_make_one, jobs)
         return
     # Not fork: a forked worker can wait forever for the threads that OpenCV has started in the parent.

@@ -115,6 +115,13 @@ def test_foreign_files_are_refused_and_never_removed(tmp_path):
         make_people(foreign, **SMALL)
 
 
+def test_workers_where_there_can_be_no_processes(made, tmp_path, monkeypatch):
+    monkeypatch.setattr('rsn_mm.synthetic.dataset.no_processes', lambda: '/dev/shm: [Errno 30] Read-only file system')
+    monkeypatch.setattr('multiprocessing.get_context', None)
+    again = make_people(tmp_path / 'again', **SMALL, workers=2)
+    assert again.train_annotations.read_bytes() == made.train_annotations.read_bytes()
+
+
 def test_an_interrupted_run_is_not_taken_for_a_whole_one(tmp_path, monkeypatch):
     make_people(tmp_path, **SMALL)
     draw = dataset.draw_picture

@@ -1,0 +1,58 @@
+"""One error where a GroupNorm does not fit the widths of a network, with the group counts that do."""
+import functools
+import inspect
+import math
+from typing import Any, Callable, Dict
+
+import torch
+from torch import nn
+
+GROUP_NORMS = ('GN', 'GroupNorm')
+
+
+def names_group_counts(init: Callable[..., None]) -> Callable[..., None]:
+    """Decorates the ``__init__`` of a module whose argument ``norm_cfg`` is for all its normalisation layers.
+
+    Raises:
+        ValueError: in the place of PyTorch's and MMCV's errors, if ``num_groups`` is missing or does not divide the channels
+            of a layer: it names the layer, and the counts that divide the channels of all of them.
+    """
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def checked(self: nn.Module, *args: Any, **kwargs: Any) -> None:
+        try:
+            init(self, *args, **kwargs)
+        except (AssertionError, TypeError, ValueError, ZeroDivisionError) as error:
+            bound = signature.bind(self, *args, **kwargs)
+            norm_cfg = bound.arguments.get('norm_cfg') or {}
+            if norm_cfg.get('type') not in GROUP_NORMS or norm_cfg.get('num_groups') == 1:
+                raise
+            bound.arguments['norm_cfg'] = dict(norm_cfg, num_groups=1)
+            _refuse(type(self), norm_cfg, _widths(type(self), init, bound), error)
+            raise
+
+    return checked
+
+
+def _widths(cls: type, init: Callable[..., None], bound: inspect.BoundArguments) -> Dict[str, int]:
+    """Channels of each GroupNorm of the same module with one group, which fits any; without memory for its weights."""
+    module = cls.__new__(cls)
+    bound.arguments[next(iter(bound.arguments))] = module
+    with torch.device('meta'):
+        init(*bound.args, **bound.kwargs)
+    return {name: part.num_channels for name, part in module.named_modules() if isinstance(part, nn.GroupNorm)}
+
+
+def _refuse(cls: type, norm_cfg: dict, widths: Dict[str, int], cause: Exception) -> None:
+    groups = norm_cfg.get('num_groups')
+    fits = isinstance(groups, int) and groups > 0
+    misfits = [name for name, width in widths.items() if not fits or width % groups]
+    if not misfits:
+        return
+    common = math.gcd(*widths.values())
+    counts = [str(count) for count in range(1, common + 1) if common % count == 0]
+    where = f'does not divide the {widths[misfits[0]]} channels of {misfits[0]}' if fits else 'is no count of groups'
+    raise ValueError(f'norm_cfg={norm_cfg!r}: num_groups={groups!r} {where}. {cls.__name__} has norms of '
+                     f'{", ".join(map(str, sorted(set(widths.values()))))} channels: give num_groups={" or ".join(counts)}, or '
+                     'another norm, such as BN or SyncBN.') from cause

@@ -1,0 +1,34 @@
+"""Group counts of GroupNorm that fit, and one error where they do not."""
+import re
+
+import pytest
+from torch import nn
+
+from rsn_mm.models import RSN, MultiStageHead, RSNEncoder
+
+BACKBONE = dict(num_blocks=[1, 1], stem_channels=16)
+
+
+@pytest.mark.parametrize('make, num_groups, layer, counts', [
+    (lambda norm: RSN(unit_channels=32, norm_cfg=norm, **BACKBONE), 32, r'the 16 channels of body.stem', '1 or 2'),
+    (lambda norm: RSNEncoder(out_indices=[0], norm_cfg=norm, **BACKBONE), 4, r'the 6 channels of down', '1 or 2'),
+    (lambda norm: MultiStageHead(1, 2, 32, 17, norm_cfg=norm), 32, r'the 17 channels of predictors', '1'),
+], ids=['RSN', 'RSNEncoder', 'MultiStageHead'])
+def test_counts_that_fit_are_named_and_fit(make, num_groups: int, layer: str, counts: str) -> None:
+    with pytest.raises(ValueError, match=f'num_groups={num_groups} does not divide {layer}.*num_groups={counts}, or') as caught:
+        make(dict(type='GN', num_groups=num_groups))
+    for count in re.findall(r'\d+', counts):
+        norms = [part for part in make(dict(type='GN', num_groups=int(count))).modules() if isinstance(part, nn.GroupNorm)]
+        assert norms and all(norm.num_groups == int(count) for norm in norms)
+    assert 'Traceback' not in str(caught.value)
+
+
+@pytest.mark.parametrize('given', [{}, dict(num_groups=0), dict(num_groups='8')])
+def test_what_is_no_count(given: dict) -> None:
+    with pytest.raises(ValueError, match='is no count of groups.* give num_groups=1 or 2'):
+        RSN(unit_channels=32, norm_cfg=dict(type='GN', **given), **BACKBONE)
+
+
+def test_other_errors_stay_as_they_are() -> None:
+    with pytest.raises(ValueError, match='depth'):
+        RSN(depth=7, norm_cfg=dict(type='GN', num_groups=2))
