@@ -1,6 +1,6 @@
 """Decoders on the same heatmaps: the paper's quarter offset, MMPose's, the highest pixel alone, and DARK.
 
-    python benchmarks/decoders.py --config rsn18_lspet_128x96 --checkpoint WEIGHTS
+    python benchmarks/decoders.py --config rsn18_lsp_128x96 --checkpoint WEIGHTS
 
 The network runs once, with flip test, over the config's test data; each decoder then gets its heatmaps, and the config's
 own metrics its joints.
@@ -29,7 +29,7 @@ Decoder = Callable[[np.ndarray], Tuple[np.ndarray, np.ndarray]]
 
 def main() -> None:
     arguments = parser(__doc__.splitlines()[0])
-    arguments.add_argument('--config', default='rsn18_lspet_128x96', help='name or path')
+    arguments.add_argument('--config', default='rsn18_lsp_128x96', help='name or path')
     arguments.add_argument('--checkpoint', help='its weights, where they are not part of the package')
     arguments.add_argument('--persons', type=int, help='so many of the test data; AP counts the rest as missed (default: all)')
     args = arguments.parse_args()

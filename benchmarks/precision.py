@@ -45,7 +45,7 @@ class People(NamedTuple):
 
 def main() -> None:
     arguments = parser(__doc__.splitlines()[0])
-    arguments.add_argument('--config', default='rsn18_lspet_128x96', help='name or path of the model')
+    arguments.add_argument('--config', default='rsn18_lsp_128x96', help='name or path of the model')
     arguments.add_argument('--weights', help='its checkpoint, where it is not part of the package')
     arguments.add_argument('--data', nargs=2, action='append', required=True, metavar=('JSON', 'PHOTOS'),
                            help='COCO annotations, and a folder or tar file; may be given again')

@@ -10,9 +10,8 @@ from ..model_index import USUAL_ENDING, entries, full_name, weights_of
 logger = logging.getLogger('rsn_mm.apis')
 
 # The model whose weights are part of the package.
-SHIPPED = 'rsn18_lspet_128x96'
-JOINTS = {'COCO': 17, 'MPII': 16, 'COCO-WholeBody': 133, 'CrowdPose': 14, 'Leeds Sports Pose Extended': 14,
-          'Leeds Sports Pose and its extension': 14}
+SHIPPED = 'rsn18_lsp_128x96'
+JOINTS = {'COCO': 17, 'MPII': 16, 'COCO-WholeBody': 133, 'CrowdPose': 14, 'Leeds Sports Pose and its extension': 14}
 # Most MACs that a person may cost where nobody named a model: RSN-50 on a CPU, anything on a GPU (docs/inference.md).
 MOST_MACS = {'cpu': 4.5e9, 'gpu': float('inf')}
 _IN_PACKAGE, _DOWNLOADED, _TO_BE_DOWNLOADED, _NONE = 'in the package', 'downloaded', 'to be downloaded', 'none yet'

@@ -68,8 +68,8 @@ def test_most_joints_of_real_people_are_found(inferencer: PoseInferencer) -> Non
     pictures, boxes, joints, labelled = people(PERSONS)
     found = np.concatenate([result.keypoints for result in inferencer(pictures, boxes=list(boxes[:, None]))])
     distance = np.linalg.norm(found - joints, axis=-1) / (boxes[:, 2:] - boxes[:, :2]).max(axis=1)[:, None]
-    # The card says 0.782 of all 1,000 with flip test.
-    assert (distance[labelled] < 0.2).mean() > 0.72
+    # The card says 0.804 of all 1,000 with flip test.
+    assert (distance[labelled] < 0.2).mean() > 0.75
     assert (np.linalg.norm(found[::-1] - joints, axis=-1)[labelled] < 20).mean() < 0.3  # somebody else's pose is none of theirs
 
 

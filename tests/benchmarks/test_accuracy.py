@@ -71,7 +71,7 @@ def test_rivals_differ_in_nothing_but_their_model_and_its_data(runs: ModuleType,
 
 def test_half_size_is_the_config_of_half_the_size(runs: ModuleType) -> None:
     halved = runs.run_config(runs.Run('rsn18_lsp_256x192', seed=0, epochs=10, half_size=True))
-    assert halved.to_dict() == runs.run_config(runs.Run('rsn18_lspet_128x96', seed=0, epochs=10)).to_dict()
+    assert halved.to_dict() == runs.run_config(runs.Run('rsn18_lsp_128x96', seed=0, epochs=10)).to_dict()
 
 
 def test_length_and_seed(runs: ModuleType) -> None:

@@ -11,7 +11,7 @@ from mmengine.infer import BaseInferencer
 from rsn_mm.compat.named_configs import PREFIX
 from rsn_mm.model_index import CONFIGS, WEIGHTS, config_path, weights_of
 
-SMALL = 'rsn18_lspet_128x96'
+SMALL = 'rsn18_lsp_128x96'
 
 
 @pytest.fixture(autouse=True)

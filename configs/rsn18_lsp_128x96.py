@@ -1,4 +1,4 @@
-"""RSN-18 on Leeds Sports Pose Extended at half the size, for CPUs. Its weights are part of the package."""
+"""RSN-18 on Leeds Sports Pose and its extension at half the size, for CPUs. Its weights are part of the package."""
 _base_ = 'rsn18_lsp_256x192.py'
 
 input_size = (96, 128)
