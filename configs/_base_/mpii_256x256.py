@@ -65,7 +65,6 @@ val_dataloader = dict(
     pin_memory=True,
     drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
-    collate_fn=dict(type='rsn_mm.datasets.stack_inputs'),
     dataset=dict(
         type='rsn_mm.MpiiDataset',
         data_root=data_root,

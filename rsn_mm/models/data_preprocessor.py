@@ -44,7 +44,7 @@ class PoseDataPreprocessor(MMPosePoseDataPreprocessor):
         images = data['inputs']
         if self.pad_size_divisor != 1 or (is_seq_of(images, Tensor) and len({image.shape for image in images}) != 1):
             return super().forward(data, training)
-        inputs, data_samples = self._normalised(self.cast_data(images)), data['data_samples']
+        inputs, data_samples = self._normalised(self._sent(images)), data['data_samples']
         send_samples(data_samples, self.device)
         size_hw = tuple(inputs.shape[-2:])
         for data_sample in data_samples:
@@ -54,8 +54,14 @@ class PoseDataPreprocessor(MMPosePoseDataPreprocessor):
                 inputs, data_samples = augment(inputs, data_samples)
         return dict(inputs=inputs, data_samples=data_samples)
 
-    def _normalised(self, images: Union[Tensor, Sequence[Tensor]]) -> Tensor:
+    def _sent(self, images: Union[Tensor, Sequence[Tensor]]) -> Tensor:
+        """The batch on the device. Images that come one by one, as to tests and inferencers, travel as one, too."""
         batch = images if isinstance(images, Tensor) else torch.stack(tuple(images))
+        if self.device.type == 'cuda' and not batch.is_cuda and not batch.is_pinned():
+            batch = batch.pin_memory()
+        return self.cast_data(batch)
+
+    def _normalised(self, batch: Tensor) -> Tensor:
         batch = batch.contiguous(memory_format=self._layout)
         if self._channel_conversion:
             batch = batch.flip(1)

@@ -57,3 +57,10 @@ def test_augments_in_training_only(images) -> None:
     preprocessor.batch_augments = [lambda inputs, samples: (inputs + 1, samples)]
     predicted, trained = (preprocessor(batch(images), training)['inputs'] for training in (False, True))
     torch.testing.assert_close(trained, predicted + 1)
+
+
+def test_images_that_come_one_by_one_travel_as_one(images, monkeypatch) -> None:
+    preprocessor, sent = PoseDataPreprocessor(), []
+    monkeypatch.setattr(preprocessor, 'cast_data', lambda data: sent.append(data) or data)
+    preprocessor(batch(images))
+    assert [tuple(tensor.shape) for tensor in sent] == [(3, 3, 8, 6)]
