@@ -24,7 +24,7 @@ NO_NAMESPACE = 77
 PREDICT = """
 import sys
 from rsn_mm.apis import PoseInferencer
-for result in PoseInferencer('rsn18_lspet_128x96', device='cpu')(sys.argv[1], boxes=[[[10, 10, 90, 190]]], out=sys.argv[2]):
+for result in PoseInferencer('rsn18_lsp_128x96', device='cpu')(sys.argv[1], boxes=[[[10, 10, 90, 190]]], out=sys.argv[2]):
     print('joints', result.keypoints.shape)
 """
 
