@@ -26,7 +26,7 @@ from ._first_import import before_first_import
 # Order matters: modules that stand in for a missing package come before everything that imports it.
 ADAPTERS = ('home', 'pkg_resources', 'pkgutil_find_loader', 'torchvision', 'mmcv_ops', 'xtcocotools', 'checkpoint',
             'distributed', 'amp', 'half_precision', 'compile', 'drawing', 'albumentations', 'named_configs', 'no_workers',
-            'spawn')
+            'stages', 'spawn')
 SWITCH = 'RSN_MM_COMPAT'
 # Nothing of these is imported before the adapters are in place.
 STACK = ('torchvision', 'xtcocotools', 'mmengine', 'mmcv', 'mmdet', 'mmpose')

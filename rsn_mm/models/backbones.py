@@ -107,6 +107,8 @@ class RSN(_RSNBase):
         >>> [[tuple(unit.shape[1:]) for unit in stage] for stage in features][0]
         [(256, 8, 6), (256, 16, 12), (256, 32, 24), (256, 64, 48)]
     """
+    # Told from backbones of single feature maps by this.
+    gives_stages = True
 
     @names_group_counts
     def __init__(self,

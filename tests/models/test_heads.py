@@ -5,10 +5,12 @@ from typing import Any, Callable, List
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
 from mmpose.models.utils.tta import flip_heatmaps
 from torch import nn
 
+from rsn_mm import registry
 from rsn_mm.models import MultiStageHead
 from rsn_mm.models.heads import HeatmapPredictor, _check_target
 from rsn_mm.models.multi_stage import upsample
@@ -302,3 +304,15 @@ class TestLossOnTheDevice:
         sum(losses.values()).backward()
         for name, value in losses.items():
             assert value.item() == pytest.approx(expected[name].item(), rel=1e-3), name
+
+
+@pytest.mark.parametrize('head', [
+    dict(type='mmpose.HeatmapHead', in_channels=16, out_channels=5, loss=dict(type='mmpose.KeypointMSELoss')),
+    dict(type='mmpose.RegressionHead', in_channels=16, num_joints=5),
+], ids=['HeatmapHead', 'RegressionHead'])
+def test_heads_for_single_maps_are_refused_on_stages(make_estimator, head):
+    make_estimator()
+    with DefaultScope.overwrite_default_scope('rsn_mm'), pytest.raises(
+            ValueError, match=f'head={head["type"][7:]}: the backbone RSN gives stages.*MultiStageHead.*RSNEncoder'):
+        registry.MODELS.build(dict(type='TopdownPoseEstimator', head=head,
+                                   backbone=dict(type='RSN', num_blocks=[1, 1], stem_channels=8, unit_channels=16)))
