@@ -141,9 +141,16 @@ def _below_mspn_head(model: ConfigDict, variant: str) -> None:
                                 **(dict(num_units=4) if variant == STOCK else {}), num_blocks=BLOCKS)
 
 
+def _maps(backbone: ConfigDict, device: str) -> Any:
+    from mmpose.registry import MODELS
+    with torch.inference_mode(), torch.device(device):
+        network = MODELS.build(backbone)
+        network.eval()  # not everywhere the network
+        return network(torch.zeros(1, 3, SIDE, SIDE))
+
+
 def _features(model: ConfigDict) -> Features:
     """Of the config's own backbone, by running it on a small picture; once for each backbone."""
-    from mmpose.registry import MODELS
     kind = model.backbone.type.split('.')[-1]
     channels = model.head.get('in_channels') or (model.head.get('pose_cfg') or {}).get('in_channels')
     if kind in STRIDES:
@@ -152,10 +159,10 @@ def _features(model: ConfigDict) -> Features:
     backbone.pop('init_cfg', None)
     key = repr(sorted(backbone.items()))
     if key not in _known:
-        network = MODELS.build(backbone)
-        network.eval()
-        with torch.inference_mode():
-            maps = network(torch.zeros(1, 3, SIDE, SIDE))
+        try:
+            maps = _maps(backbone, 'meta')  # shapes alone, without weights or work
+        except (NotImplementedError, RuntimeError):  # where a number has to be known
+            maps = _maps(backbone, 'cpu')
         _known[key] = [(one.shape[1], SIDE // one.shape[-1]) for one in (maps if isinstance(maps, (list, tuple)) else [maps])]
     numbers, strides = zip(*_known[key])
     return Features(list(strides), sum(numbers) if (model.get('neck') or {}).get('concat') else numbers[-1])
