@@ -72,12 +72,13 @@ class CarriedPeople:
         fallen = self._trust_in(joints) < FALLEN * self._trust
         return bool((fallen | self._doubles(joints) & ~self._doubled).any())
 
-    def follow(self, joints: Joints) -> None:
-        """Move the boxes as the joints have moved since the frame before."""
+    def follow(self, joints: Joints) -> np.ndarray:
+        """Move the boxes (N, 4), which are returned, as the joints have moved since the frame before."""
         if self._joints is not None:
             boxes = moved(self._boxes.boxes, self._joints, joints, self._threshold)
             self._boxes = self._boxes._replace(boxes=boxes)
         self._joints = joints
+        return self._boxes.boxes
 
     def _keep(self, kept: np.ndarray) -> None:
         self._boxes = Boxes(*(values[kept] for values in self._boxes))

@@ -1,7 +1,7 @@
 """Poses from pictures and video: reading, detection and cropping run beside the network, writing behind it."""
 from collections import deque
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,10 +11,10 @@ from typing import Callable, Deque, Iterator, List, NamedTuple, Optional, Sequen
 import numpy as np
 
 from ..deploy import default_device
-from ..pictures import UnusableInput
 from .background import Deferred, Prefetch
-from .crops import usable
-from .detectors import Boxes, Detector, GivenDetector
+from .carrying import CarriedPeople, Joints
+from .detectors import Detector, GivenDetector
+from .finding import People, SpacedDetection, carry, find_people, is_ready
 from .frames import Frame, Source
 from .given_boxes import GivenBoxes, given_boxes
 from .person_detectors import load_detector
@@ -29,19 +29,13 @@ from .writers import PREDICTIONS, FolderWriter, check_folder
 FRAMES_AHEAD = 8
 # Threads that cut crops, and how many of them at a time: 0.3 ms each at 256x192.
 CUTTERS, CROPS_A_JOB = 4, 4
-
-
-class _People(NamedTuple):
-    """A frame, its people's boxes (N, 4) and their scores (N,), and how many boxes were left out."""
-    frame: Frame
-    boxes: np.ndarray
-    box_scores: np.ndarray
-    skipped_boxes: int
+# Frames that wait where only some of them are detected, several at once.
+MOST_AHEAD = 40
 
 
 class _Batch(NamedTuple):
     """Frames, and the crops of all their people, (N, h, w, 3) uint8."""
-    frames: List[_People]
+    frames: List[People]
     crops: np.ndarray
 
 
@@ -118,7 +112,8 @@ class PoseInferencer:
                  progress: bool = False,
                  keep_images: bool = False,
                  track: bool = False,
-                 smooth: Union[bool, float] = False) -> PoseStream:
+                 smooth: Union[bool, float] = False,
+                 det_every: int = 1) -> PoseStream:
         """Estimate poses, frame by frame.
 
         Args:
@@ -136,6 +131,8 @@ class PoseInferencer:
                 a colour each in the overlay). Needs norfair. Defaults to False.
             smooth (bool | float): Calm the joints of a video by a one-euro filter; a number is its strength, True is 1, 2 is
                 calmer and later. Tracks, too; ``raw_keypoints`` stay as they were. Defaults to False.
+            det_every (int): Detect people in every so manieth frame of a video. In between boxes follow the people's own
+                joints; where somebody's scores fall, that frame is detected, too. Defaults to 1: in every frame.
 
         Returns:
             PoseStream: Iterate over it for a :class:`PoseResult` a frame, in order. What could not be used is in its
@@ -143,10 +140,12 @@ class PoseInferencer:
 
         Raises:
             FileNotFoundError, ValueError, TypeError: if there is no such input, or boxes have a wrong shape, or ``smooth`` is
-                no strength.
+                no strength, or ``det_every`` no number of frames.
             ImportError: if ``track`` or ``smooth`` is asked for and norfair is not installed.
             NoDetectorError: if there are no boxes, and the default detector cannot be had.
         """
+        if isinstance(det_every, bool) or not isinstance(det_every, int) or det_every < 1:
+            raise ValueError(f'det_every={det_every!r} must be a number of frames, at least 1, which detects in each.')
         skipped: List[Skipped] = []
         follow = Follower(self.model.score_threshold, smooth) if track or smooth is not False else None
         sources = find_sources(inputs, skipped)
@@ -159,13 +158,16 @@ class PoseInferencer:
             skipped[:] = [one for one in skipped if Path(one.source) not in own]
             check_folder(Path(out), [source.name for source in sources] if overlays else [])
             open_writer = partial(FolderWriter, Path(out), self.model.meta, overlays, threshold, skipped)
-        results = self._run(sources, detector, open_writer, skipped, keep_images, follow)
+        results = self._run(sources, detector, open_writer, skipped, keep_images, follow, det_every)
         return PoseStream(results, skipped, _total(sources) if progress else None, progress, out)
 
     def _run(self, sources: Sequence[Source], detector: Detector, open_writer: Optional[Callable[[], FolderWriter]],
-             skipped: List[Skipped], keep_images: bool, follow: Optional[Follower]) -> Iterator[PoseResult]:
+             skipped: List[Skipped], keep_images: bool, follow: Optional[Follower],
+             det_every: int) -> Iterator[PoseResult]:
         live = any(source.live for source in sources)
-        ahead = 1 if live else FRAMES_AHEAD  # what waits in front of a camera's newest frame is late
+        # What waits in front of a camera's newest frame is late; frames without a detection do not fill a detector's batch.
+        many = getattr(detector, 'frames_at_once', 1) > 1
+        ahead = 1 if live else min(FRAMES_AHEAD * det_every, MOST_AHEAD) if many else FRAMES_AHEAD
         with ExitStack() as stack:  # left in the opposite order: threads stop, then files are closed
             write = None
             if open_writer is not None:
@@ -178,15 +180,25 @@ class PoseInferencer:
                 frames = Prefetch(frames, ahead)
             stack.callback(frames.close)  # type: ignore[attr-defined]  # a Prefetch or a generator
             cutters = stack.enter_context(ThreadPoolExecutor(CUTTERS, thread_name_prefix='rsn_mm-crops'))
-            batches = Prefetch(self._batches(frames, detector, cutters, skipped), 1)
-            stack.callback(batches.close)
-            for one, result in self._results(batches, keep_images):
+            results: Iterator[Tuple[People, PoseResult]]
+            if det_every == 1:
+                batches = Prefetch(self._batches(frames, detector, cutters, skipped), 1)
+                stack.callback(batches.close)
+                results = self._results(batches, keep_images)
+            else:
+                spaced = SpacedDetection(detector, det_every, skipped, ahead)
+                people = Prefetch(spaced(frames), ahead)
+                stack.callback(people.close)
+                results = self._carried(people, spaced, cutters, keep_images)
+            for one, result in results:
                 if follow is not None:
                     result = follow(one.frame, result)
                 result = replace(result, latency=monotonic() - one.frame.arrived)
                 if write is not None:
                     write(one.frame, result)
                 yield result
+            if isinstance(detector, GivenDetector):
+                skipped += detector.unused()
             if open_writer is not None:
                 writer.complete = True
 
@@ -195,43 +207,25 @@ class PoseInferencer:
         """Frames that are ready together, up to a batch of persons. If one raises, those before it come first."""
         at_once = getattr(detector, 'frames_at_once', 1)
         for first in frames:
-            group: List[_People] = []
+            group: List[People] = []
             error: Optional[Exception] = None
             taken = [first]
             while taken and error is None:
-                while _is_ready(frames) and len(taken) < at_once:
+                while is_ready(frames) and len(taken) < at_once:
                     taken.append(next(frames))
                 try:
-                    for one in self._find_people(taken, detector, skipped):
+                    for one in find_people(taken, detector, skipped):
                         group.append(one)
                 except Exception as raised:
                     error = raised
                 full = sum(len(one.boxes) for one in group) >= self.batch_size
-                taken = [next(frames)] if _is_ready(frames) and not full else []
+                taken = [next(frames)] if is_ready(frames) and not full else []
             if group:
                 yield _Batch(group, self._crops(group, cutters))
             if error is not None:
                 raise error
-        if isinstance(detector, GivenDetector):
-            skipped += detector.unused()
 
-    def _find_people(self, frames: Sequence[Frame], detector: Detector, skipped: List[Skipped]) -> Iterator[_People]:
-        together: Optional[Sequence[Boxes]] = None
-        if len(frames) > 1:
-            with suppress(Exception):  # that of one frame, which comes again below, after the frames before it
-                together = detector.detect(frames)
-        for i, frame in enumerate(frames):
-            try:
-                boxes, scores = detector(frame, frame.number) if together is None else together[i]
-            except UnusableInput as error:
-                left_out = Skipped(frame.source, str(error))
-                if left_out not in skipped:  # many frames of a video, one reason
-                    skipped.append(left_out)
-                continue
-            kept = usable(boxes, frame.image.shape[1::-1])
-            yield _People(frame, boxes[kept], scores[kept], int(len(kept) - kept.sum()))
-
-    def _crops(self, group: Sequence[_People], cutters: Executor) -> np.ndarray:
+    def _crops(self, group: Sequence[People], cutters: Executor) -> np.ndarray:
         """Crops of a group of frames, cut by several threads into memory that the device copies from."""
         crops = self.model.runtime.empty_crops(sum(len(one.boxes) for one in group))
         jobs, start = [], 0
@@ -244,7 +238,19 @@ class PoseInferencer:
             job.result()
         return crops
 
-    def _results(self, batches: Prefetch[_Batch], keep_images: bool) -> Iterator[Tuple[_People, PoseResult]]:
+    def _carried(self, people: Iterator[People], spaced: SpacedDetection, cutters: Executor,
+                 keep_images: bool) -> Iterator[Tuple[People, PoseResult]]:
+        """One result for each frame. Boxes of a frame follow from the joints of the one before: frames come in turn."""
+        carried = CarriedPeople(self.model.score_threshold)
+
+        def estimate(one: People) -> Joints:
+            keypoints, scores = self.model.runtime.submit(self._crops([one], cutters))()
+            return Joints(self.model.crops.to_image(keypoints, one.boxes), scores)
+
+        for one, joints in carry(people, carried, estimate, spaced.look_again):
+            yield one, self._pose(one, *joints, keep_images)
+
+    def _results(self, batches: Prefetch[_Batch], keep_images: bool) -> Iterator[Tuple[People, PoseResult]]:
         """Joints of a batch are fetched once the next has been sent: a GPU then never waits for the host. If no next one is
         ready, they are fetched at once."""
         under_way: Deque[Tuple[_Batch, Callable]] = deque()
@@ -255,29 +261,28 @@ class PoseInferencer:
                 sent, joints = under_way.popleft()
                 yield from zip(sent.frames, self._poses(sent.frames, *joints(), keep_images))
 
-    def _poses(self, group: Sequence[_People], all_keypoints: np.ndarray, all_scores: np.ndarray,
+    def _poses(self, group: Sequence[People], all_keypoints: np.ndarray, all_scores: np.ndarray,
                keep_images: bool) -> Iterator[PoseResult]:
-        """One result for each frame of a group."""
+        """One result for each frame of a group, from keypoints in input px."""
         ends = np.cumsum([len(one.boxes) for one in group])
         for one, keypoints, scores in zip(group, np.split(all_keypoints, ends[:-1]), np.split(all_scores, ends[:-1])):
-            yield PoseResult(
-                source=one.frame.source,
-                frame_index=one.frame.index,
-                image_size=one.frame.image.shape[1::-1],
-                boxes=one.boxes,
-                box_scores=one.box_scores,
-                keypoints=self.model.crops.to_image(keypoints, one.boxes),
-                keypoint_scores=scores,
-                scores=scores.mean(axis=1) * one.box_scores,
-                meta=self.model.meta,
-                time=one.frame.time or 0.,
-                skipped_boxes=one.skipped_boxes,
-                image=one.frame.image if keep_images else None)
+            yield self._pose(one, self.model.crops.to_image(keypoints, one.boxes), scores, keep_images)
 
-
-def _is_ready(frames: Iterator[Frame]) -> bool:
-    """Whether a frame can be taken without waiting. A live source is read as it comes, without a Prefetch."""
-    return getattr(frames, 'ready', False)
+    def _pose(self, one: People, keypoints: np.ndarray, scores: np.ndarray, keep_images: bool) -> PoseResult:
+        """The result of a frame, from keypoints in image px."""
+        return PoseResult(
+            source=one.frame.source,
+            frame_index=one.frame.index,
+            image_size=one.frame.image.shape[1::-1],
+            boxes=one.boxes,
+            box_scores=one.box_scores,
+            keypoints=keypoints,
+            keypoint_scores=scores,
+            scores=scores.mean(axis=1) * one.box_scores,
+            meta=self.model.meta,
+            time=one.frame.time or 0.,
+            skipped_boxes=one.skipped_boxes,
+            image=one.frame.image if keep_images else None)
 
 
 def _total(sources: Sequence[Source]) -> Optional[int]:

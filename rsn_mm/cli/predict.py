@@ -33,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='do not draw keypoints below (default: what suits the codec)')
     output.add_argument('--no-progress', action='store_true', help='no progress bar')
     video = parser.add_argument_group('video')
+    video.add_argument('--det-every', type=positive, default=1, metavar='N',
+                       help='detect in every Nth frame; in between boxes follow the joints (default: %(default)s)')
     video.add_argument('--track', action='store_true', help='number the people: track_id in the file, a colour each')
     video.add_argument('--smooth', action='store_true', help='calm the joints (one-euro filter); tracks, too')
     video.add_argument('--smooth-strength', type=float, metavar='STRENGTH',
@@ -52,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         print(f'{inferencer.model.name} on {inferencer.model.device}', file=sys.stderr)
     stream = inferencer(_cameras(args.inputs), args.boxes, args.out, overlays=not args.no_overlays,
                         score_threshold=args.score_threshold, progress=not args.no_progress, track=args.track,
+                        det_every=args.det_every,
                         smooth=args.smooth if args.smooth_strength is None else args.smooth_strength)
     try:
         with stream:

@@ -12,8 +12,9 @@ from mmpose.apis import inference_topdown, init_model
 
 from rsn_mm.apis import PoseInferencer, PoseResult
 from rsn_mm.apis.detectors import boxes_from
+from rsn_mm.apis.finding import People
 from rsn_mm.apis.frames import Frame
-from rsn_mm.apis.inferencer import _Batch, _People
+from rsn_mm.apis.inferencer import _Batch
 
 BOXES = np.array([[10, 5, 80, 110], [60.5, 20.25, 120, 100], [-30, 40, 50, 200]], np.float32)
 
@@ -242,7 +243,7 @@ def test_results_are_fetched_a_batch_later_where_another_is_ready(inferencer: Po
 
         ready = property(lambda self: ready and self.taken < len(self))
 
-    frame = _People(Frame('a', 0, pictures[0]), BOXES, np.ones(3, np.float32), 0)
+    frame = People(Frame('a', 0, pictures[0]), BOXES, np.ones(3, np.float32), 0)
     crops = inferencer.model.crops.crop(pictures[0], BOXES)
     monkeypatch.setattr(inferencer, 'model', inferencer.model._replace(runtime=Asynchronous()))
     results = [result for _, result in inferencer._results(Batches([_Batch([frame], crops)] * 3), False)]
