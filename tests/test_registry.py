@@ -21,11 +21,11 @@ OURS = {
     'KEYPOINT_CODECS': ['QuarterOffsetHeatmap'],
     'TRANSFORMS': [
         'GenerateTarget', 'LoadImage', 'LoadVisibility', 'RandomBBoxTransform', 'RandomBoxExtension', 'RandomHalfBodyBox',
-        'TopdownAffine', 'UniformBBoxTransform'
+        'RandomPictureEdge', 'TopdownAffine', 'UniformBBoxTransform'
     ],
     'DATASETS': ['CocoDataset', 'CocoWholeBodyDataset', 'CrowdPoseDataset', 'MpiiDataset'],
     'DATA_SAMPLERS': ['PhotoWindowSampler'],
-    'HOOKS': ['CheckpointHook', 'EpochSeedHook', 'FuseHook', 'LossGuardHook', 'RuntimeInfoHook', 'SyncBuffersHook'],
+    'HOOKS': ['BadCaseAnalysisHook', 'CheckpointHook', 'EpochSeedHook', 'FuseHook', 'LossGuardHook', 'RuntimeInfoHook', 'SyncBuffersHook'],
     'LOOPS': ['TestLoop', 'ValLoop'],
     'METRICS': ['CocoMetric', 'CocoWholeBodyMetric', 'TorsoPCKAccuracy'],
     'OPTIM_WRAPPERS': ['AmpOptimWrapper', 'OptimWrapper'],
