@@ -30,6 +30,7 @@ BLOCKS = {
         'densenet': ['{}18_coco_256x192', '{}50_coco_256x192'],
     }.items() for name in names
 }
+WIDE = {path.stem: path.stem.replace('_wide', '') for path in sorted((ROOT / 'configs').glob('*_wide_*.py'))}
 PRM = {f'{net}_prm_coco_256x192': f'{net}_coco_256x192' for net in ('resnet18', 'resnet50', '4xresnet50')}
 
 
@@ -68,6 +69,13 @@ class TestRows:
         expected['model']['backbone'].update(difference)
         assert actual == expected
 
+    @pytest.mark.parametrize('name', WIDE)
+    def test_wide_rows_differ_by_their_expansion(self, name):
+        """And by checkpointing where a step would not fit 80 GB."""
+        expected, actual = (copy.deepcopy(config(n)._cfg_dict.to_dict()) for n in (WIDE[name], name))
+        expected['model']['backbone'].update(dict(expansion=4, with_cp=True) if '384x288' in name else dict(expansion=4))
+        assert actual == expected
+
     @pytest.mark.parametrize('name', PRM)
     def test_prm_is_the_only_addition(self, name):
         expected, actual = (copy.deepcopy(config(n)._cfg_dict.to_dict()) for n in (PRM[name], name))
@@ -104,7 +112,8 @@ class TestRows:
         assert g['rsn18'] - g['resnet18'] == pytest.approx(.2, abs=.05)
         assert 0 < g['4xresnet50'] - g['4xres2net50'] < 1
 
-    @pytest.mark.parametrize('name', [*BRANCHES, *BLOCKS, *PRM])
+    # Of the wide family the light ones alone: the model of 4x takes seconds to build.
+    @pytest.mark.parametrize('name', [*BRANCHES, *BLOCKS, *PRM, *(name for name in WIDE if not name.startswith('4x'))])
     def test_the_model_index_says_what_is_counted(self, name):
         models = yaml.safe_load((ROOT / 'configs/metafile.yml').read_text())['Models']
         row, = (model['Metadata'] for model in models if model['Name'] == name)

@@ -20,6 +20,17 @@ DATASET_META = dict(
     flip_indices=list(FLIP_INDICES))
 
 
+def settled(model: nn.Module) -> nn.Module:
+    """In eval mode, with norms that are not the identity."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.3)
+            module.running_var.uniform_(0.5, 2)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, 0, 0.3)
+    return model.train(False)
+
+
 def make_model(decoder_type: str = 'QuarterOffsetHeatmap', prm: Optional[str] = None, stem_channels: int = 8,
                **decoder: Any) -> nn.Module:
     """In eval mode, with norms that are not the identity, and a normalisation whose channels all differ."""
@@ -36,14 +47,8 @@ def make_model(decoder_type: str = 'QuarterOffsetHeatmap', prm: Optional[str] = 
             decoder=dict(type=decoder_type, input_size=INPUT_SIZE, heatmap_size=(width // 4, height // 4), **decoder)))
     with DefaultScope.overwrite_default_scope('rsn_mm'):
         model = registry.MODELS.build(cfg)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.3)
-            module.running_var.uniform_(0.5, 2)
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, 0, 0.3)
     model.dataset_meta = DATASET_META
-    return model.train(False)
+    return settled(model)
 
 
 @pytest.fixture(scope='session')

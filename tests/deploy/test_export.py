@@ -7,14 +7,18 @@ import onnxruntime
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from mmpose.models.utils.tta import flip_heatmaps
 from mmpose.structures import PoseDataSample
 from torch import nn
 
-from rsn_mm.deploy import PoseMetadata, export_onnx
+from rsn_mm import registry
+from rsn_mm.deploy import PoseMetadata, export_onnx, fuse
 from rsn_mm.deploy.graph import PoseGraph
 
-from .conftest import FLIP_INDICES, INPUT_SIZE, make_model
+from .conftest import FLIP_INDICES, INPUT_SIZE, make_model, settled
+
+WIDE_CONFIGS = sorted((Path(__file__).parents[2] / 'configs').glob('*_wide_*.py'))
 
 
 def reference_heatmaps(model: nn.Module, images: np.ndarray) -> torch.Tensor:
@@ -80,6 +84,24 @@ def test_batch_is_free_and_norms_are_folded(exported: Path) -> None:
     assert batch.dim_param and [dim.dim_value for dim in size] == [64, 48, 3]
     assert not any('BatchNorm' in node.op_type for node in graph.node)
     assert all(node.domain in ('', 'ai.onnx') for node in graph.node)
+
+
+def shrunk(config: Path) -> nn.Module:
+    """A config's model with two levels of one block and narrow channels, for small crops; stages, PRM and joints stay."""
+    cfg = Config.fromfile(config).model
+    cfg.backbone.update(num_blocks=[1, 1], stem_channels=8, unit_channels=16)
+    cfg.head.update(num_units=2, in_channels=16, encoder=None)
+    cfg.head.decoder.update(input_size=INPUT_SIZE, heatmap_size=tuple(side // 4 for side in INPUT_SIZE))
+    with DefaultScope.overwrite_default_scope('rsn_mm'):
+        return settled(registry.MODELS.build(cfg))
+
+
+@pytest.mark.parametrize('config', WIDE_CONFIGS, ids=lambda path: path.stem)
+def test_wide_configs_are_fused(config: Path, crops: np.ndarray) -> None:
+    model = shrunk(config)
+    assert model.backbone.body.stages[0].down.levels[0][0].exit.conv.out_channels == 4 * 8
+    expected, fused = (reference_heatmaps(net, crops[:2]) for net in (model, fuse(model)))
+    assert (fused - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
 def test_the_model_stays_as_it_was(model: nn.Module, exported: Path) -> None:

@@ -85,7 +85,9 @@ class TestCosts:
             four, *others = [[sum(p.numel() for p in m.parameters()) for m in RSN(
                 depth=18, expansion=4, num_branches=n, match_capacity=n != 4).modules() if isinstance(m, ResidualStepsBlock)]
                 for n in (4, 2, 3, 5, 6)]
-        assert max(abs(b / a - 1) for other in others for a, b in zip(four, other)) < .02
+        assert max(abs(sum(other) / sum(four) - 1) for other in others) < .01
+        # Widths are whole numbers: between 256 channels, six branches of 18 have 2.3 % more than four of 26, of 17 4 % less.
+        assert max(abs(b / a - 1) for other in others for a, b in zip(four, other)) < .025
 
     @pytest.mark.parametrize('kind, kwargs, tensors, digest', [
         (RSN, dict(depth=18), 642, 'dca58948821098de'),
