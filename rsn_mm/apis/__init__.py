@@ -7,7 +7,9 @@ __all__ = ['PoseInferencer', 'PoseResult', 'PoseStream', 'Skipped']
 def __getattr__(name: str) -> Any:
     """Import when asked for: training and test need none of it."""
     if name == 'PoseInferencer':
-        from .inferencer import PoseInferencer
+        from ..compat import lean_imports
+        with lean_imports():  # all of MMPose's models would take seconds
+            from .inferencer import PoseInferencer
         return PoseInferencer
     if name in ('PoseResult', 'Skipped'):
         from . import results

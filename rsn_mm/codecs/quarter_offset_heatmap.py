@@ -1,4 +1,5 @@
 """The paper's codec: Gaussian targets, and a quarter of a pixel from the highest response towards the second highest."""
+import math
 from functools import cache
 from typing import Callable, List, Optional, Tuple, Union
 
@@ -11,6 +12,9 @@ from ..registry import KEYPOINT_CODECS
 from .gaussian_targets import PEAK, GaussianTargets
 from .two_highest import Blur, two_highest
 
+# Numba takes a second or two to import and to load its code, and a map without it half a millisecond.
+MAPS_BEFORE_NUMBA = 200
+_decoded_maps = 0
 SCORE_OF_NOTHING = 0.5  # added to map / PEAK, as the authors do: an empty map scores 0.5, a perfect peak 1.5
 
 
@@ -127,8 +131,9 @@ class QuarterOffsetHeatmap(BaseKeypointCodec):
         return list(keypoints[:, None].cpu().numpy()), list(scores[:, None].cpu().numpy())
 
     def decode_batch(self, heatmaps: Tensor) -> Tuple[Tensor, Tensor]:
-        """As :meth:`decode_tensor`; on a CPU by compiled loops, which depend on values, where Numba is installed."""
-        compiled = _compiled() if heatmaps.device.type == 'cpu' else None
+        """As :meth:`decode_tensor`; on a CPU, after the first few persons, by compiled loops, which depend on values, where
+        Numba is installed. Both give the same, to the last bit."""
+        compiled = _compiled_for(heatmaps)
         if compiled is None:
             return self.decode_tensor(heatmaps)
         _check_heatmaps(heatmaps, self.heatmap_size)
@@ -170,6 +175,16 @@ class QuarterOffsetHeatmap(BaseKeypointCodec):
         scale_x, scale_y = self.scale_factor.tolist()
         keypoints = torch.stack([x * scale_x + scale_x / 2, y * scale_y + scale_y / 2], dim=-1)
         return keypoints, values / PEAK + SCORE_OF_NOTHING
+
+
+def _compiled_for(heatmaps: Tensor) -> Optional[Callable]:
+    """:func:`decode_compiled` on a CPU, once there have been so many maps that it is worth its start."""
+    global _decoded_maps
+    if heatmaps.device.type != 'cpu':
+        return None
+    if _decoded_maps <= MAPS_BEFORE_NUMBA:
+        _decoded_maps += math.prod(heatmaps.shape[:2])
+    return _compiled() if _decoded_maps > MAPS_BEFORE_NUMBA else None
 
 
 @cache

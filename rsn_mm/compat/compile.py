@@ -4,14 +4,19 @@ MMEngine compiles the whole training step, data samples and optimizer included; 
 in which Python's sets give their elements (``PYTHONHASHSEED``), and testing is left as it is.
 """
 import logging
-from typing import Any, Dict, Iterator, Optional, Tuple
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, Tuple
 
 import torch
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
 from packaging.version import Version
 from torch import nn
+
+from ._on_import import on_import
+
+if TYPE_CHECKING:
+    from mmengine.runner import Runner
 
 # MMPose's heads are not called: their ``loss`` and ``predict`` call these methods.
 HEAD_METHODS = ('forward', 'forward_last')
@@ -25,17 +30,22 @@ def missing() -> Optional[str]:
 
 
 def install() -> None:
+    on_import('mmengine.runner.runner', _compile_networks)
+
+
+def _compile_networks(module: ModuleType) -> None:
+    Runner = module.Runner
     load_or_resume, compile_step = Runner.load_or_resume, Runner._maybe_compile
 
     # The last thing that training, validation and testing have in common before they begin.
-    def load_or_resume_and_compile(self: Runner) -> None:
+    def load_or_resume_and_compile(self: 'Runner') -> None:
         load_or_resume(self)
         options, model = _options(self.cfg.get('compile')), _estimator(self.model)
         if options is not None and hasattr(model, 'backbone'):
             compile_network(model, options)
             _warn(self, model)
 
-    def maybe_compile(self: Runner, target: str) -> None:
+    def maybe_compile(self: 'Runner', target: str) -> None:
         if not hasattr(_estimator(self.model), 'backbone'):
             compile_step(self, target)
 
@@ -59,7 +69,7 @@ def compile_network(model: nn.Module, options: Dict[str, Any]) -> None:
         setattr(head, name, torch.compile(method, **options))
 
 
-def _warn(runner: Runner, model: nn.Module) -> None:
+def _warn(runner: 'Runner', model: nn.Module) -> None:
     """Say what is compiled again and again, or not at all."""
     loader = getattr(getattr(runner, '_train_loop', None), 'dataloader', None)
     sampler, size = getattr(loader, 'sampler', None), getattr(loader, 'batch_size', None)

@@ -42,7 +42,8 @@ def _checkpoint(module: nn.Module, function: Callable[..., Tensor], *inputs: Any
         context_fn=lambda: (nullcontext(), _frozen_statistics(module)))
 
 
-_outside_of_the_graph = torch.compiler.disable(_checkpoint)
+# torch.compiler.disable imports the compiler, half a second.
+_outside_of_the_graph = torch.compiler.disable(_checkpoint) if _COMPILER_REPEATS_WRITES else _checkpoint
 
 
 @contextmanager

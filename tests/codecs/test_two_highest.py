@@ -100,6 +100,19 @@ def test_a_window_does_not_claim_what_it_cannot_see():
     assert (decoded.points[0] == [12, 22]).all()
 
 
+def test_the_first_few_persons_do_without_numba(monkeypatch):
+    used = []
+    monkeypatch.setattr(quarter_offset_heatmap, '_compiled', lambda: used.append(1))
+    monkeypatch.setattr(quarter_offset_heatmap, '_decoded_maps', 0)
+    maps = np.zeros((1, quarter_offset_heatmap.MAPS_BEFORE_NUMBA // 2, 32, 24), np.float32)
+    codec = QuarterOffsetHeatmap((96, 128), (24, 32), 7)
+    counts = []
+    for _ in range(4):
+        codec.batch_decode(maps)
+        counts.append(len(used))
+    assert counts == [0, 0, 1, 2]
+
+
 def test_without_numba_tensors_decode(monkeypatch):
     maps = np.stack(peaks((32, 24), 20)).astype(np.float32)[None]
     codec = QuarterOffsetHeatmap((96, 128), (24, 32), 7)
