@@ -8,7 +8,7 @@ import numpy as np
 
 from ..pictures import UnusableInput, as_bgr
 from .background import Newest
-from .frames import Frame
+from .frames import Frame, Source
 from .videos import Decoder, open_stream, video_stream
 
 
@@ -80,6 +80,31 @@ class Stream:
                 # The sender's clock, where it has one; ours would count the delays of the network.
                 last = sent if sent is not None and sent > last else max(now, last + 1e-3)
                 yield _Captured(index, image, last, time.monotonic())
+
+
+class Played:
+    """A source of frames with times, played at its own speed as a camera would show it: what comes too fast is left out.
+
+    Args:
+        source (Source): A video.
+    """
+    live = True
+    num_frames: Optional[int] = None
+
+    def __init__(self, source: Source) -> None:
+        self.name = source.name
+        self._source = source
+
+    def frames(self) -> Iterator[Frame]:
+        return newest(self.name, self._captured)
+
+    def _captured(self) -> Iterator[_Captured]:
+        start: Optional[float] = None
+        for frame in self._source.frames():
+            now, shown = time.monotonic(), frame.time or 0.
+            start = now - shown if start is None else start
+            time.sleep(max(start + shown - now, 0))
+            yield _Captured(frame.index, frame.image, shown, time.monotonic())
 
 
 def newest(name: str, captured: Callable[[], Iterator[_Captured]]) -> Iterator[Frame]:

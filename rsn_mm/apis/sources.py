@@ -14,12 +14,12 @@ from ..pictures.decoding import open_with_pillow, read_file
 from ..pictures.frames import count_frames, decode_frames
 from ..pictures.headers import BrokenHeader, read_header
 from .frames import Frame, Source
-from .live import Camera, Stream
+from .live import Camera, Played, Stream
 from .results import Skipped
 from .urls import Url
 from .videos import VideoFile, is_video
 
-Input = Union[str, Path, int, np.ndarray]
+Input = Union[str, Path, int, np.ndarray, Played]
 Inputs = Union[Input, Sequence[Input]]
 
 # Files with these suffixes are expected to be read: content that is none of it is their fault, said when it is their turn.
@@ -122,6 +122,8 @@ def read_frames(sources: Sequence[Source], skipped: List[Skipped]) -> Iterator[F
 def _find(one: Inputs, number: int, skipped: List[Skipped]) -> List[Source]:
     if isinstance(one, np.ndarray):
         return [Array(one, number)]
+    if isinstance(one, Played):
+        return [one]
     if isinstance(one, (int, np.integer)) and not isinstance(one, bool):
         return [Camera(int(one))]
     if not isinstance(one, (str, os.PathLike)):

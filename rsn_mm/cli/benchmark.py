@@ -1,7 +1,8 @@
-"""Time a model on this machine: crops in memory to joints, without reading, detection or drawing.
+"""Time a model on this machine: crops in memory to joints, without reading, detection or drawing; or, with --video, all of it.
 
   rsn-mm benchmark --pose rsn18_coco_256x192 --random-weights
   rsn-mm benchmark --pose rsn18.onnx --runtime openvino --people 1
+  rsn-mm benchmark --pose rsn18.onnx --video people.mp4 --det-every 5
 
 Weights do not change the time, so random ones will do.
 """
@@ -10,7 +11,7 @@ import statistics
 import time
 from typing import Any, Callable, List
 
-from .arguments import add_model, add_runtime, positive
+from .arguments import add_detector, add_model, add_runtime, positive
 
 HELP = "time a model's network on this machine"
 
@@ -22,8 +23,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='people in a frame, who make one batch (default: %(default)s)')
     parser.add_argument('--frames', type=positive, default=20, metavar='N', help='frames to time (default: %(default)s)')
 
+    video = add_detector(parser)
+    video.add_argument('--video', metavar='FILE', help='read it as fast as possible for frames/s, then at its own speed, as '
+                       'from a camera, for the latency: frame in to joints out')
+    video.add_argument('--det-every', type=positive, default=1, metavar='N',
+                       help='detect in every Nth frame of the video (default: %(default)s)')
+
 
 def run(args: argparse.Namespace) -> int:
+    if args.video is not None:
+        return time_video(args)
     import numpy as np
 
     from ..apis.pose_models import load_pose_model
@@ -39,6 +48,38 @@ def run(args: argparse.Namespace) -> int:
           f'{1e3 * median / args.people:.2f} ms a person, {1 / median:.1f} frames/s with {args.people} people '
           f'(median of {args.frames}; fastest {1e3 * min(seconds):.1f} ms a frame, slowest {1e3 * max(seconds):.1f})')
     return SUCCESS
+
+
+def time_video(args: argparse.Namespace) -> int:
+    """Frames/s and latency of a video, printed."""
+    from ..apis import PoseInferencer
+    from ..apis.live import Played
+    from ..apis.videos import VideoFile
+    from .main import FAILURE, SUCCESS
+    inferencer = PoseInferencer(
+        args.pose, args.weights, args.det, args.det_weights, args.device, args.runtime, flip_test=args.flip_test or None,
+        box_threshold=args.box_threshold, nms_threshold=args.nms_threshold, random_weights=args.random_weights,
+        precision=args.precision)
+    with inferencer(args.video, det_every=args.det_every) as warming:  # the first batch loads and compiles
+        next(warming, None)
+    start = time.perf_counter()
+    stream = inferencer(args.video, det_every=args.det_every)
+    with stream:
+        people = sum(len(result) for result in stream)
+    seconds, frames = time.perf_counter() - start, stream.num_frames
+    if frames == 0:
+        return FAILURE
+    print(f'{args.pose} on {inferencer.model.device}, detected every {args.det_every} frames: {frames / seconds:.1f} '
+          f'frames/s, {people / frames:.1f} people a frame')
+    latencies, indices = [], []
+    with inferencer(Played(VideoFile(args.video)), det_every=args.det_every) as live:
+        for result in live:
+            latencies.append(1e3 * result.latency)
+            indices.append(result.frame_index)
+    slowest = sorted(latencies)[int(0.95 * (len(latencies) - 1))]
+    print(f'at its own speed: {statistics.median(latencies):.0f} ms from a frame to its joints (95 % within {slowest:.0f}), '
+          f'{len(indices)} of {indices[-1] + 1} frames shown')
+    return FAILURE if stream.skipped else SUCCESS
 
 
 def timed(function: Callable[[], Any], rounds: int, warmup: int = 2) -> List[float]:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from rsn_mm.apis.background import Newest
+from rsn_mm.apis.frames import Frame
+from rsn_mm.apis.live import Played
 from rsn_mm.apis.sources import find_sources, read_frames
 
 
@@ -54,3 +56,22 @@ def test_newest_ends_and_raises_and_stops() -> None:
         for _ in newest:
             time.sleep(0.01)
     newest.close()
+
+
+def test_a_played_video_comes_at_its_own_speed_and_counts_waiting() -> None:
+    class Video:
+        name, live, num_frames = 'clip', False, 10
+
+        def frames(self):
+            for index in range(10):
+                yield Frame('clip', index, np.full((4, 4, 3), index, np.uint8), index / 50, 0.02)
+
+    start = time.monotonic()
+    frames = []
+    for frame in read_frames(find_sources(Played(Video()), []), []):
+        frames.append(frame)
+        time.sleep(0.05)
+    assert 0.15 < time.monotonic() - start
+    assert frames[0].index == 0 and frames[-1].index == 9 and len(frames) < 10
+    assert [frame.time for frame in frames] == [frame.index / 50 for frame in frames]
+    assert all(start <= frame.arrived for frame in frames)

@@ -1,5 +1,6 @@
 """``rsn-mm info``, ``benchmark``, ``export``, and the command as a whole."""
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,13 @@ def test_info_tells_versions_adapters_and_runtimes(capsys) -> None:
     assert main(['info']) == 0
     text = capsys.readouterr().out
     assert all(f'{name}: ' in text for name in (*compat.active(), 'torch', 'numpy', 'cores'))
+
+
+def test_benchmark_of_a_video_prints_frames_a_second_and_latency(tiny, video, capsys) -> None:
+    assert main(['benchmark', '--pose', tiny.config, '--random-weights', '--device', 'cpu', '--det', 'whole',
+                 '--det-every', '5', '--video', str(video)]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r'frames/s, 1\.0 people a frame', printed) and re.search(r'\d+ ms from a frame to its joints', printed)
 
 
 def test_benchmark_prints_milliseconds(tiny, capsys) -> None:
