@@ -1,5 +1,5 @@
 """What a model costs: parameters, multiply-adds, and all other operations, counted from the built model."""
-from typing import Any, NamedTuple, Sequence, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Sequence, Union
 
 import torch
 from mmengine.config import Config
@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..registry import MODELS
+
+if TYPE_CHECKING:
+    from mmpose.models import TopdownPoseEstimator
 
 aten = torch.ops.aten
 
@@ -60,11 +63,11 @@ class _Counter(TorchDispatchMode):
         return output
 
 
-def count_complexity(model: nn.Module, input_size_wh: Sequence[int], prediction: bool = False) -> Complexity:
+def count_complexity(model: 'TopdownPoseEstimator', input_size_wh: Sequence[int], prediction: bool = False) -> Complexity:
     """Count what a pose estimator does with one image.
 
     Args:
-        model (nn.Module): MMPose's ``TopdownPoseEstimator``; on the meta device nothing is computed.
+        model (TopdownPoseEstimator): On the meta device nothing is computed.
         input_size_wh (Sequence[int]): (width, height) of the input in pixels.
         prediction (bool): Count the last unit's head alone, as prediction runs it, instead of every unit's. Without
             flip test. Defaults to False.

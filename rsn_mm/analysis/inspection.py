@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import torch
 from mmpose.apis import inference_topdown, init_model
-from torch import Tensor, nn
+from mmpose.models import TopdownPoseEstimator
+from torch import Tensor
 
 from .weights import down_paths, mean_activation
 
@@ -31,7 +32,7 @@ class Inspection(NamedTuple):
     heatmaps: Optional[np.ndarray]
 
 
-def load_model(config: Path, checkpoint: str, device: str = 'cpu') -> nn.Module:
+def load_model(config: Path, checkpoint: str, device: str = 'cpu') -> TopdownPoseEstimator:
     """MMPose's ``init_model`` with heatmaps kept, after a look whether the files are there.
 
     Args:
@@ -56,11 +57,11 @@ def load_model(config: Path, checkpoint: str, device: str = 'cpu') -> nn.Module:
     return model
 
 
-def inspect_image(model: nn.Module, image: Path, boxes: Optional[Sequence[Box]] = None) -> Inspection:
+def inspect_image(model: TopdownPoseEstimator, image: Path, boxes: Optional[Sequence[Box]] = None) -> Inspection:
     """Predict the poses of people in an image and keep features and heatmaps.
 
     Args:
-        model (nn.Module): Of :func:`load_model`.
+        model (TopdownPoseEstimator): Of :func:`load_model`.
         image (Path): Image file.
         boxes (Sequence[Box], optional): People, x1, y1, x2, y2 in pixels. Defaults to one box around the whole image.
 
@@ -108,7 +109,7 @@ def check_box(box: Box, size_wh: Tuple[int, int]) -> Box:
     return values
 
 
-def _crops(model: nn.Module, inputs: Tensor) -> np.ndarray:
+def _crops(model: TopdownPoseEstimator, inputs: Tensor) -> np.ndarray:
     """Undo the normalisation of the network's input, (N, 3, h, w) to (N, h, w, 3) uint8, RGB."""
     preprocessor = model.data_preprocessor
     if getattr(preprocessor, '_enable_normalize', False):

@@ -7,8 +7,9 @@ from typing import Any, Dict, List, Sequence, Tuple
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
-from torch import nn
+from mmpose.models import TopdownPoseEstimator
 
 from ..files import whole_or_not
 from .inspection import Inspection
@@ -19,11 +20,12 @@ MAX_PEOPLE = 8  # rows of a sheet of features
 MAX_COLUMNS = 4  # of a sheet of poses
 
 
-def analyze(model: nn.Module, inspections: Dict[str, Inspection], out: Path, score_threshold: float = 0.55) -> List[Path]:
+def analyze(model: TopdownPoseEstimator, inspections: Dict[str, Inspection], out: Path,
+            score_threshold: float = 0.55) -> List[Path]:
     """Make all pictures of a model and write them, none of them unless all can be made.
 
     Args:
-        model (nn.Module): Of :func:`~rsn_mm.analysis.inspection.load_model`.
+        model (TopdownPoseEstimator): Of :func:`~rsn_mm.analysis.inspection.load_model`.
         inspections (dict[str, Inspection]): What the model makes of each image, by a name for the file.
         out (Path): Folder for ``weights.png``, ``poses.png`` and ``features_<name>.png``; made if missing.
         score_threshold (float): Joints with a lower score are not drawn. Defaults to 0.55 (an empty heatmap has 0.5).
@@ -104,8 +106,7 @@ def draw_poses(inspections: Sequence[Inspection], dataset_meta: dict, score_thre
     rows = math.ceil(len(inspections) / columns)
     side = 8 / math.sqrt(columns)  # inches
     tallest = max(one.image.shape[0] / one.image.shape[1] for one in inspections)
-    figure = Figure(figsize=(side * columns, side * tallest * rows), layout='constrained')
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02)
+    figure = Figure(figsize=(side * columns, side * tallest * rows), layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02))
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes:
         axis.set_axis_off()

@@ -1,5 +1,5 @@
 """Receptive fields inside a block (paper Tables 1 and 2), measured on the built block by gradients."""
-from typing import Dict, List, Sequence, Set, Tuple
+from typing import Dict, List, Sequence, Set, Tuple, Union
 
 import torch
 from torch import Tensor, nn
@@ -36,9 +36,9 @@ def receptive_fields(block: nn.Module, num_splits: int = 4, size: int = 33) -> L
         list[set[int]]: For y_1 .. y_N the sides of the squares, in pixels.
     """
     _open(block)
-    seen: Dict[str, Tensor] = {}
+    seen: Dict[Union[int, str], Tensor] = {}
 
-    def replace_entry(module: nn.Module, inputs: Tuple[Tensor, ...], output: Tensor) -> Tuple[Tensor, ...]:
+    def replace_entry(module: nn.Module, inputs: Tuple[Tensor, ...], output: Tensor) -> Tensor:
         parts = [torch.ones_like(part, requires_grad=True) for part in output.detach().chunk(num_splits, dim=1)]
         seen.update(enumerate(parts))
         return torch.cat(parts, dim=1)
@@ -46,7 +46,8 @@ def receptive_fields(block: nn.Module, num_splits: int = 4, size: int = 33) -> L
     def keep_exit(module: nn.Module, inputs: Tuple[Tensor, ...]) -> None:
         seen['y'] = inputs[0]
 
-    handles = [block.entry.register_forward_hook(replace_entry), block.exit.register_forward_pre_hook(keep_exit)]
+    handles = [block.get_submodule('entry').register_forward_hook(replace_entry),
+               block.get_submodule('exit').register_forward_pre_hook(keep_exit)]
     try:
         block(torch.ones(1, _in_channels(block), size, size))
     finally:
@@ -108,4 +109,4 @@ def _side(gradient: Tensor) -> int:
 
 
 def _in_channels(block: nn.Module) -> int:
-    return next(module.in_channels for module in block.entry.modules() if isinstance(module, nn.Conv2d))
+    return next(module.in_channels for module in block.get_submodule('entry').modules() if isinstance(module, nn.Conv2d))

@@ -1,6 +1,6 @@
 """The paper's tables next to what is counted and measured here."""
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from mmengine.config import Config
 
@@ -62,17 +62,17 @@ def compare_rows(tables: Sequence[int], configs: Path, logs: Optional[Path] = No
         metric: find_results(logs, *metric) if logs is not None else {}
         for metric in {paper.METRICS[table] for table in tables if table in paper.METRICS}
     }
-    counted: Dict[str, Sequence[Complexity]] = {}
+    counted: Dict[str, Tuple[Complexity, Complexity]] = {}
     rows = []
     for row in paper.ROWS:
         for config in (row.config, row.wide):
             if row.table in tables and (config is not None or config is row.config):
-                measured = results[paper.METRICS[row.table]].get(config)
+                measured = None if config is None else results[paper.METRICS[row.table]].get(config)
                 rows.append(_compare(row, config, configs, counted, measured))
     return rows
 
 
-def _compare(row: paper.Row, config: Optional[str], configs: Path, counted: Dict[str, Sequence[Complexity]],
+def _compare(row: paper.Row, config: Optional[str], configs: Path, counted: Dict[str, Tuple[Complexity, Complexity]],
              measured: Optional[Measured]) -> ComparedRow:
     if config is None:
         ours = row.remark == 'ensemble' and 'RSN' in row.name
@@ -83,8 +83,10 @@ def _compare(row: paper.Row, config: Optional[str], configs: Path, counted: Dict
     if config not in counted:
         cfg = Config.fromfile(file)
         model = build_on_meta(cfg)
-        counted[config] = [count_complexity(model, input_size_of(cfg), prediction) for prediction in (False, True)]
-    return ComparedRow(row, config, OURS, *counted[config], measured)
+        size = input_size_of(cfg)
+        counted[config] = count_complexity(model, size), count_complexity(model, size, prediction=True)
+    training, predicting = counted[config]
+    return ComparedRow(row, config, OURS, training, predicting, measured)
 
 
 def printed_ratio(row: ComparedRow) -> Optional[float]:

@@ -4,6 +4,8 @@ from typing import List, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..models.multi_stage import DownPath
+
 
 class LevelWeights(NamedTuple):
     """stage, level: counted from 1. weights: mean absolute filter weight of every input channel, (N, w): branch by branch.
@@ -37,12 +39,13 @@ def level_weights(backbone: nn.Module) -> List[LevelWeights]:
     return rows
 
 
-def down_paths(backbone: nn.Module) -> List[nn.Module]:
+def down_paths(backbone: nn.Module) -> List[DownPath]:
     """The ways down of a backbone of this package, one a stage."""
-    if hasattr(backbone, 'body'):
-        return [stage.down for stage in backbone.body.stages]
-    if hasattr(backbone, 'down'):
-        return [backbone.down]
+    body, down = getattr(backbone, 'body', None), getattr(backbone, 'down', None)
+    if body is not None:
+        return [stage.down for stage in body.stages]
+    if down is not None:
+        return [down]
     raise ValueError(f'{type(backbone).__name__} has no levels that this knows: the model must have rsn_mm.RSN or '
                      'rsn_mm.RSNEncoder as its backbone.')
 

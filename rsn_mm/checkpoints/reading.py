@@ -10,7 +10,7 @@ import pickle
 import re
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Tuple
+from typing import Any, Callable, Iterator, List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -59,11 +59,11 @@ def load_from_local(filename: str, map_location: Any = None, trust: bool = False
                          f'train it again. ({_first_line(error)})') from error
 
 
-def load_url(url: str, *args: Any, **kwargs: Any) -> dict:
+def load_url(url: str, model_dir: Optional[str] = None, map_location: Any = None, **kwargs: Any) -> dict:
     """``torch.hub.load_state_dict_from_url`` under the same rules."""
     with _plain_types_only(url):
         return restore(torch.hub.load_state_dict_from_url(
-            url, *args, weights_only=os.environ.get(TRUST) != '1', **kwargs))
+            url, model_dir, map_location, weights_only=os.environ.get(TRUST) != '1', **kwargs))
 
 
 @contextmanager

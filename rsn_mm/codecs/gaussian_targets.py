@@ -92,6 +92,8 @@ class DeviceTargets(nn.Module):
 
     Its tables move with the module and are no part of the ``state_dict``.
     """
+    profiles_x: Tensor
+    peaks: Tensor
 
     def __init__(self, profiles: GaussianTargets) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """The paper's codec: Gaussian targets, and a quarter of a pixel from the highest response towards the second highest."""
 import math
 from functools import cache
-from typing import Callable, List, Optional, Tuple, Union
+from typing import Callable, List, Optional, Tuple, Union, cast
 
 import numpy as np
 import torch
@@ -74,8 +74,8 @@ class QuarterOffsetHeatmap(BaseKeypointCodec):
             raise ValueError(f'border={border!r} must be a number of heatmap pixels, at least 0 (the authors pad by 10).')
         if not 0 <= offset < 1:
             raise ValueError(f'offset={offset!r} must be at least 0 and below 1 heatmap pixel (the paper takes 0.25).')
-        self.input_size = tuple(input_size)
-        self.heatmap_size = tuple(heatmap_size)
+        self.input_size = cast(Tuple[int, int], tuple(input_size))
+        self.heatmap_size = cast(Tuple[int, int], tuple(heatmap_size))
         self.kernel_size = kernel_size
         self.blur_kernel_size = blur_kernel_size
         self.border = border

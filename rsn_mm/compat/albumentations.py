@@ -36,7 +36,7 @@ def install() -> None:
 def in_names_of_2(cfg: Dict[str, Any]) -> Dict[str, Any]:
     """A transform's config with the arguments that albumentations 2 knows; new names stay."""
     cfg = dict(cfg)
-    kind = cfg.get('type')
+    kind: Any = cfg.get('type')
     for new, (low, high) in _RANGES.get(kind, {}).items():
         given = {name: cfg.pop(name) for name in (low, high) if name in cfg}
         if any(value is not None for value in given.values()):

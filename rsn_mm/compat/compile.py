@@ -5,7 +5,7 @@ in which Python's sets give their elements (``PYTHONHASHSEED``), and testing is 
 """
 import logging
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, Tuple, cast
 
 import torch
 from mmengine.logging import print_log
@@ -73,7 +73,7 @@ def _warn(runner: 'Runner', model: nn.Module) -> None:
     """Say what is compiled again and again, or not at all."""
     loader = getattr(getattr(runner, '_train_loop', None), 'dataloader', None)
     sampler, size = getattr(loader, 'sampler', None), getattr(loader, 'batch_size', None)
-    if sampler is not None and size and not loader.drop_last and len(sampler) % size:
+    if loader is not None and sampler is not None and size and not loader.drop_last and len(sampler) % size:
         print_log(f"compile: the last batch of an epoch has {len(sampler) % size} persons instead of {size}, for which the "
                   'network is compiled once more. train_dataloader.drop_last=True leaves it out.', 'current', logging.WARNING)
     if getattr(model.backbone, 'with_cp', False) and CHECKPOINTS_ARE_LEFT_OUT:
@@ -105,4 +105,4 @@ def _options(setting: Any) -> Optional[Dict[str, Any]]:
 
 
 def _estimator(model: nn.Module) -> nn.Module:
-    return model.module if is_model_wrapper(model) else model
+    return cast(nn.Module, model.module) if is_model_wrapper(model) else model

@@ -71,6 +71,7 @@ def _widened(value: Any) -> Any:
 
 def _replace(original: Any, new: Any) -> None:
     """Wherever a module of MMPose has it: some may have been imported before this package."""
+    attribute = original.__name__
     for name, module in list(sys.modules.items()):
-        if name.startswith('mmpose.') and vars(module).get(original.__name__) is original:
-            setattr(module, original.__name__, new)
+        if name.startswith('mmpose.') and vars(module).get(attribute) is original:
+            setattr(module, attribute, new)

@@ -70,7 +70,7 @@ def _extend_hub(module: ModuleType) -> None:
             model._is_init = True  # as MMEngine tells a runner to leave them as they are
         return model
 
-    module.get_config, module.get_model = get_config, get_model
+    vars(module).update(get_config=get_config, get_model=get_model)
 
 
 def _extend_inferencer(module: ModuleType) -> None:

@@ -3,7 +3,7 @@ import json
 import logging
 from contextlib import redirect_stdout
 from io import StringIO
-from typing import Any, Dict, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
 import numpy as np
 from mmengine.logging import MessageHub, print_log
@@ -16,13 +16,18 @@ from ..datasets.judged_files import UNSAID, judge_file, refuse, say
 from ..datasets.kinds import KEPT, KINDS
 from ..registry import METRICS
 
+if TYPE_CHECKING:  # what the mixin stands in front of
+    from mmpose.evaluation.metrics import CocoMetric as _Metric
+else:
+    _Metric = object
+
 # What is kept is said by the data set.
 # Of a person's box, the share that the person fills on average, as COCO's evaluation has it.
 AREA_PER_BOX = 0.53
 _UNSAID = (*UNSAID, *(kind for kind, (_, in_training, _) in KINDS.items() if in_training == KEPT))
 
 
-class _JudgedTruth:
+class _JudgedTruth(_Metric):
     """Mixin in front of one of MMPose's COCO metrics. It scores what our data sets make of an annotation file.
 
     Annotations that a data set leaves out are not scored; the log says which. Predictions have the category that people have

@@ -17,13 +17,9 @@ from .rival_blocks import DenseNetBlock, Res2NetBlock, ResNetBlock, RivalBlock
 # Blocks in each level, shallow to deep. 50 and 101 as in ResNet; 18 with the same block, not the basic one.
 NUM_BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
+RIVALS: Dict[str, Type[RivalBlock]] = {'resnet': ResNetBlock, 'res2net': Res2NetBlock, 'densenet': DenseNetBlock}
 # The constituent units that the body can be built of.
-BLOCKS: Dict[str, Union[Type[ResidualStepsBlock], Type[RivalBlock]]] = {
-    'rsb': ResidualStepsBlock,
-    'resnet': ResNetBlock,
-    'res2net': Res2NetBlock,
-    'densenet': DenseNetBlock,
-}
+BLOCKS: Dict[str, Type[nn.Module]] = {'rsb': ResidualStepsBlock, **RIVALS}
 
 INIT_CFG = (
     dict(type='Kaiming', layer='Conv2d'),
@@ -229,7 +225,7 @@ def _block_factory(block: str, expansion: int, num_branches: int, match_capacity
                     grouped_entry=grouped_entry)
 
     def make_rival(in_channels: int, out_channels: int, stride: int) -> nn.Module:
-        width = BLOCKS[block].default_width(in_channels, out_channels, expansion)
+        width = RIVALS[block].default_width(in_channels, out_channels, expansion)
         return kind(in_channels, out_channels, stride=stride, width=width)
 
     return make_rsb if block == 'rsb' else make_rival

@@ -1,5 +1,5 @@
 """The constituent unit of RSN: the Residual Steps Block (paper section 3.1, Figure 2(c))."""
-from typing import Iterable, List, Optional, Sequence
+from typing import Iterable, List, Optional, Sequence, cast
 
 import torch
 from mmcv.cnn import ConvModule
@@ -79,9 +79,9 @@ class ResidualStepsBlock(nn.Module):
             stride=stride,
             groups=num_branches if grouped_entry else 1,
             norm_cfg=norm_cfg)
-        self.branches = nn.ModuleList(
+        self.branches = cast('Sequence[Sequence[ConvModule]]', nn.ModuleList(
             nn.ModuleList(ConvModule(width, width, kernel_size=3, padding=1, norm_cfg=norm_cfg) for _ in range(num_steps))
-            for num_steps in range(1, num_branches + 1))
+            for num_steps in range(1, num_branches + 1)))
         self.exit = ConvModule(num_branches * width, out_channels, kernel_size=1, norm_cfg=norm_cfg, act_cfg=None)
         self.shortcut = shortcut(in_channels, out_channels, stride, norm_cfg)
         self.relu = nn.ReLU(inplace=True)

@@ -1,6 +1,6 @@
 """The head of RSN: a heatmap from every unit while training, from the last one alone when predicting."""
 import logging
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Union, cast
 
 import torch
 from mmcv.cnn import ConvModule
@@ -117,13 +117,13 @@ class MultiStageHead(ChannelsLastWeights, BaseHead):
         self.decoder = None if decoder is None else KEYPOINT_CODECS.build(decoder)
         self.loss_modules = self._build_losses(loss)
 
-        self.predictors = nn.ModuleList(
+        self.predictors = cast('Sequence[Sequence[HeatmapPredictor]]', nn.ModuleList(
             nn.ModuleList(HeatmapPredictor(in_channels, out_channels, norm_cfg) for _ in range(num_units))
-            for _ in range(num_stages))
+            for _ in range(num_stages)))
         self.feature_prm = PoseRefineMachine(in_channels, norm_cfg) if prm == 'features' else None
-        self.heatmap_prms = nn.ModuleList(
+        self.heatmap_prms = cast('Sequence[Sequence[HeatmapRefineMachine]]', nn.ModuleList(
             nn.ModuleList(HeatmapRefineMachine(out_channels, norm_cfg) for _ in range(num_units))
-            for _ in range(num_stages)) if prm == 'heatmaps' else None
+            for _ in range(num_stages))) if prm == 'heatmaps' else None
         self.register_load_state_dict_pre_hook(refuse_foreign_weights)
         self._lay_out()
 
@@ -162,15 +162,15 @@ class MultiStageHead(ChannelsLastWeights, BaseHead):
             ``output_heatmaps`` also a list of PixelData with ``heatmaps`` (K, H/4, W/4).
         """
         if test_cfg.get('flip_test', False):
-            feats, mirrored_feats = feats
+            straight_feats, mirrored_feats = cast(Sequence[Features], feats)
             mirrored = flip_heatmaps(
                 self.forward_last(mirrored_feats),
                 flip_mode=test_cfg.get('flip_mode', 'heatmap'),
                 flip_indices=self._flip_indices(batch_data_samples[0].metainfo['flip_indices'], mirrored_feats[-1][-1].device),
                 shift_heatmap=test_cfg.get('shift_heatmap', False))
-            heatmaps = (self.forward_last(feats) + mirrored) * 0.5
+            heatmaps = (self.forward_last(straight_feats) + mirrored) * 0.5
         else:
-            heatmaps = self.forward_last(feats)
+            heatmaps = self.forward_last(cast(Features, feats))
 
         instances: InstanceList = self.decode(heatmaps)
         if test_cfg.get('output_heatmaps', False):

@@ -21,8 +21,9 @@ def refuse_foreign_weights(module: nn.Module, state_dict: Dict[str, Tensor], pre
         ValueError: naming how many tensors are missing or of another shape, with examples and remedy.
     """
     adopt_mmpose_names(state_dict, prefix, getattr(module, 'num_units', None))
-    if hasattr(module, 'down'):
-        keep_way_down(state_dict, prefix, len(module.down.levels))
+    down = getattr(module, 'down', None)
+    if down is not None:
+        keep_way_down(state_dict, prefix, len(down.levels))
     expected = module.state_dict()
     # Counters of batches came late to PyTorch: old checkpoints have none.
     own = {name: tensor for name, tensor in expected.items() if not name.endswith('num_batches_tracked')}

@@ -4,7 +4,7 @@ A stage is an hourglass: it goes down through levels of features (1/4, 1/8, 1/16
 unit a level. Words used throughout: *levels* run from shallow (large) to deep (small), *units* from deep to shallow.
 Any constituent unit plugs in through :data:`BlockFactory`.
 """
-from typing import Any, Callable, List, NamedTuple, Optional, Protocol, Sequence, Tuple
+from typing import Any, Callable, List, NamedTuple, Optional, Protocol, Sequence, Tuple, cast
 
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
@@ -55,12 +55,13 @@ class DownPath(nn.Module):
     def __init__(self, make_block: BlockFactory, num_blocks: Sequence[int], in_channels: int,
                  level_channels: Sequence[int]) -> None:
         super().__init__()
-        self.levels = nn.ModuleList()
+        levels = nn.ModuleList()
         for level, (count, channels) in enumerate(zip(num_blocks, level_channels)):
             strides = [1 if level == 0 else 2] + [1] * (count - 1)
             widths = [in_channels] + [channels] * (count - 1)
-            self.levels.append(nn.Sequential(*(make_block(w, channels, s) for w, s in zip(widths, strides))))
+            levels.append(nn.Sequential(*(make_block(w, channels, s) for w, s in zip(widths, strides))))
             in_channels = channels
+        self.levels = cast('Sequence[nn.Sequential]', levels)
 
     def forward(self, x: Tensor, skips: Optional[Sequence[Tensor]] = None) -> List[Tensor]:
         """Go down.
@@ -106,6 +107,7 @@ class UpUnit(nn.Module):
     def _forward(self, level: Tensor, below: Optional[Tensor]) -> Tensor:
         x = self.from_level(level)
         if self.from_below is not None:
+            assert below is not None
             x = x + self.from_below(upsample(below, level.shape[-2:]))
         return self.relu(x)
 
@@ -210,15 +212,16 @@ class MultiStageBody(nn.Module):
     def __init__(self, make_block: BlockFactory, spec: BodySpec, norm_cfg: dict) -> None:
         super().__init__()
         self.stem = Stem(spec.stem_channels, norm_cfg)
-        self.stages = nn.ModuleList(
+        self.stages = cast('Sequence[Stage]', nn.ModuleList(
             Stage(
                 DownPath(make_block, spec.num_blocks, spec.stem_channels, spec.level_channels),
                 UpPath(spec.level_channels, spec.unit_channels, spec.with_cp, norm_cfg),
                 CrossStage(spec.level_channels, spec.unit_channels, spec.stem_channels, spec.with_cp, norm_cfg)
-                if i < spec.num_stages - 1 else None) for i in range(spec.num_stages))
+                if i < spec.num_stages - 1 else None) for i in range(spec.num_stages)))
 
     def forward(self, image: Tensor) -> Tuple[Tuple[Tensor, ...], ...]:
-        x, skips = self.stem(image), None
+        x = self.stem(image)
+        skips: Optional[List[Tensor]] = None
         outputs = []
         for stage in self.stages:
             levels = stage.down(x, skips)

@@ -1,6 +1,6 @@
 """The counters of batch norms, all increased by one operator instead of one operator each."""
 from contextlib import contextmanager, nullcontext
-from typing import ContextManager, Iterator, List
+from typing import ContextManager, Iterator, List, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ def counted_together(module: nn.Module) -> ContextManager[None]:
 def _counted_together(module: nn.Module) -> Iterator[None]:
     norms = [norm for norm in module.modules() if _counts(norm)]
     # Beside nn.Module.__setattr__, which takes ten times as long.
-    counters: List[Tensor] = [norm._buffers[_COUNTER] for norm in norms]
+    counters = cast(List[Tensor], [norm._buffers[_COUNTER] for norm in norms])
     for norm in norms:
         norm._buffers[_COUNTER] = None
     try:

@@ -4,6 +4,7 @@ from typing import Iterator, NamedTuple, Optional, Union
 
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from .decoding import UnusableInput, bgr_of_pillow, check_header, decode_picture, open_with_pillow
 
@@ -50,7 +51,7 @@ def count_frames(source: Union[bytes, str, Path]) -> int:
     if image is None:
         return 1
     with image:
-        return image.n_frames - bool(image.info.get('default_image'))
+        return _length(image) - bool(image.info.get('default_image'))
 
 
 def _of_several(source: Union[bytes, str, Path]) -> Optional[Image.Image]:
@@ -59,7 +60,7 @@ def _of_several(source: Union[bytes, str, Path]) -> Optional[Image.Image]:
     if image is None:
         return None
     try:
-        several = image.format in _ANIMATIONS + _PAGES and getattr(image, 'n_frames', 1) > 1
+        several = image.format in _ANIMATIONS + _PAGES and _length(image) > 1
     except Exception as error:  # counting goes through a file that may be broken
         image.close()
         raise UnusableInput(f'its frames cannot be counted: {error}') from error
@@ -69,9 +70,14 @@ def _of_several(source: Union[bytes, str, Path]) -> Optional[Image.Image]:
     return None
 
 
+def _length(image: Image.Image) -> int:
+    """Frames or pages of an opened file; images of formats that hold one picture do not know."""
+    return getattr(image, 'n_frames', 1)
+
+
 def _animation(image: Image.Image) -> Iterator[DecodedFrame]:
     # A PNG's picture for programs that know no animation is no part of it.
-    numbers = range(bool(image.info.get('default_image')), image.n_frames)
+    numbers = range(bool(image.info.get('default_image')), _length(image))
     time = 0.
     for number in numbers:
         frame = _frame(image, number)
@@ -83,9 +89,9 @@ def _animation(image: Image.Image) -> Iterator[DecodedFrame]:
 
 
 def _pages(image: Image.Image) -> Iterator[DecodedFrame]:
-    for number in range(image.n_frames):
+    for number in range(_length(image)):
         page = _frame(image, number)
-        if number and image.format == 'TIFF' and image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) & _REDUCED:
+        if number and isinstance(image, TiffImageFile) and image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) & _REDUCED:
             continue
         yield DecodedFrame(page)
 
@@ -95,4 +101,4 @@ def _frame(image: Image.Image, number: int) -> np.ndarray:
         image.seek(number)
         return bgr_of_pillow(image)
     except Exception as error:
-        raise UnusableInput(f'it ends after {number} of {image.n_frames} frames: {error}') from error
+        raise UnusableInput(f'it ends after {number} of {_length(image)} frames: {error}') from error

@@ -32,9 +32,9 @@ def room(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     picture = _blend(wall, wall * 0.85, np.linspace(0, 1, width, dtype=np.float32)[None, :].repeat(height, 0))
     picture[horizon:] = floor
     vanishing = float(rng.uniform(0, width)), height * 0.2
-    for x in np.arange(-width, 2 * width, max(12, width // 9)):
-        start = vanishing[0] + (x - vanishing[0]) * (horizon - vanishing[1]) / (height - vanishing[1])
-        cv2.line(picture, (int(start), horizon), (int(x), height), (floor * 0.8).tolist(), 1, cv2.LINE_AA)
+    for end in np.arange(-width, 2 * width, max(12, width // 9)):
+        start = vanishing[0] + (end - vanishing[0]) * (horizon - vanishing[1]) / (height - vanishing[1])
+        cv2.line(picture, (int(start), horizon), (int(end), height), (floor * 0.8).tolist(), 1, cv2.LINE_AA)
     cv2.rectangle(picture, (0, horizon - height // 40), (width, horizon), (wall * 0.6).tolist(), -1)
     for filling in (colour(rng, 0.1, 0.5, 0.8, 1.0), colour(rng)):
         x, y = int(rng.uniform(0, 0.8) * width), int(rng.uniform(0.02, 0.3) * height)

@@ -151,7 +151,8 @@ def _skirt(shape: BodyShape, body: PosedBody, outfit: Outfit) -> List[Part]:
     """A cone from the waist towards the middle of the knees, and one along either thigh."""
     points, pelvis, girth = body.points, body.frames['pelvis'], shape.girth
     middle = 0.5 * (points['left_knee'] + points['right_knee'])
-    cones = [('skirt', -0.02 * pelvis[:, 1], 0.72 * middle, 0.084, 0.125, ())]
+    cones: List[Tuple[str, np.ndarray, np.ndarray, float, float, Tuple[str, ...]]] = [
+        ('skirt', -0.02 * pelvis[:, 1], 0.72 * middle, 0.084, 0.125, ())]
     for side, _ in SIDES:
         hip, knee = points[f'{side}_hip'], points[f'{side}_knee']
         cones.append((f'{side}_skirt', hip, 0.3 * hip + 0.7 * knee, 0.080, 0.088, (f'{side}_hip',)))

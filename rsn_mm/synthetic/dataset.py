@@ -4,7 +4,7 @@ import multiprocessing
 import os
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Generator, Iterator, List, NamedTuple, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -84,8 +84,9 @@ def make_people(out: Path, num_train: int = 400, num_val: int = 100, seed: int =
     counts = {'train': int(num_train), 'val': int(num_val)}
     arguments = dict(version=VERSION, num_train=counts['train'], num_val=counts['val'], seed=int(seed),
                      max_people=int(max_people), size_wh=[width, height])
-    paths = PeopleDataset(out, *(out / 'annotations' / f'person_keypoints_{split}.json' for split in SPLITS),
-                          *(out / split for split in SPLITS), reused=False)
+    train_annotations, val_annotations = (out / 'annotations' / f'person_keypoints_{split}.json' for split in SPLITS)
+    train_images, val_images = (out / split for split in SPLITS)
+    paths = PeopleDataset(out, train_annotations, val_annotations, train_images, val_images, reused=False)
     if _is_whole(paths, arguments):
         return paths._replace(reused=True)
     _prepare_folder(paths, counts, overwrite)
@@ -166,9 +167,10 @@ def _file_name(index: int) -> str:
 
 
 Job = Tuple[str, str, int, int, int, Tuple[int, int]]
+Pictures = Generator[Dict[str, Any], None, None]  # one that can be closed, which ends its workers
 
 
-def _run(jobs: List[Job], workers: int) -> Iterator[Dict[str, Any]]:
+def _run(jobs: List[Job], workers: int) -> Pictures:
     """Results in the order of the jobs; by this process alone where there can be no others."""
     if workers == 1 or no_processes() is not None:
         yield from map(_make_one, jobs)
@@ -203,7 +205,8 @@ def _annotation(person: Person) -> Dict[str, Any]:
 
 def _to_coco(pictures: List[Dict[str, Any]], arguments: Dict[str, Any], split: str) -> Dict[str, Any]:
     """The content of one annotation file; identities count from 1."""
-    images, annotations = [], []
+    images: List[Dict[str, Any]] = []
+    annotations: List[Dict[str, Any]] = []
     for image_id, picture in enumerate(pictures, 1):
         images.append(dict(id=image_id, **{key: picture[key] for key in ('file_name', 'width', 'height')}))
         for person in picture['persons']:
@@ -219,7 +222,7 @@ def _write_json(path: Path, content: Dict[str, Any]) -> None:
         unfinished.write_text(json.dumps(content), encoding='utf-8')
 
 
-def _with_progress(results: Iterator[Dict[str, Any]], total: int, progress: bool) -> Iterator[Dict[str, Any]]:
+def _with_progress(results: Pictures, total: int, progress: bool) -> Iterator[Dict[str, Any]]:
     console = Console(stderr=True)
     bar = Progress(TextColumn('drawing people'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                    console=console)

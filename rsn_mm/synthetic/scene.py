@@ -299,9 +299,9 @@ def describe(figure: Figure, number: int, ids: np.ndarray, depth: np.ndarray) ->
     # A keypoint on the outline may lie up to half a pixel outside, since the two kinds of coordinate differ by that.
     corners = np.concatenate((corners, keypoints[flags == VISIBLE, :2]))
     low, high = corners.min(axis=0), corners.max(axis=0)
-    box = tuple(round(float(value), 2) for value in (*low, *(high - low)))
+    x, y, width, height = (round(float(value), 2) for value in (*low, *(high - low)))
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     polygons = [cv2.approxPolyDP(outline, 1.0, True)[:, 0] for outline in outlines]
     segmentation = [np.round((polygon + 0.5) / SUPERSAMPLING, 2).ravel().tolist()
                     for polygon in polygons if len(polygon) >= 3]
-    return Person(number, keypoints, box, np.count_nonzero(mask) / SUPERSAMPLING ** 2, segmentation, figure)
+    return Person(number, keypoints, (x, y, width, height), np.count_nonzero(mask) / SUPERSAMPLING ** 2, segmentation, figure)

@@ -47,7 +47,8 @@ LEG_ANGLES = ('hip_flex', 'hip_abduct', 'hip_rotate', 'knee', 'ankle')
 ARM_ANGLES = ('arm_flex', 'arm_abduct', 'arm_rotate', 'elbow')
 
 # name: (weight, yaw, spread of the yaw); 'turned' and 'profile' are mirrored at random
-VIEWS = {'front': (0.48, 0, 11), 'turned': (0.25, 40, 10), 'profile': (0.07, 80, 8), 'back': (0.20, 180, 18)}
+VIEWS: Dict[str, Tuple[float, float, float]] = {
+    'front': (0.48, 0, 11), 'turned': (0.25, 40, 10), 'profile': (0.07, 80, 8), 'back': (0.20, 180, 18)}
 LYING_SHARE = 0.04
 
 

@@ -38,7 +38,7 @@ class LoadImage(MMPoseLoadImage):
         self.cache_mb = cache_mb
         self._cache = ImageCache(int(cache_mb * 2**20))
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict) -> Optional[dict]:
         try:
             return self._load(results)
         except Exception as error:

@@ -56,7 +56,8 @@ class RandomPictureEdge(BaseTransform):
     def _draw(self) -> Tuple[bool, str, float]:
         """Whether to cut, at which side, and the share of the box that is kept."""
         side = np.random.choice(SIDES, p=np.array(self.sides) / sum(self.sides))
-        return np.random.rand() < self.prob, str(side), np.random.uniform(*self.kept)
+        least, largest = self.kept
+        return np.random.rand() < self.prob, str(side), np.random.uniform(least, largest)
 
     def transform(self, results: dict) -> dict:
         cut, side, kept = self._draw()

@@ -15,6 +15,7 @@ class GenerateTarget(MMPoseGenerateTarget):
 
     With other codecs, or one alone, it is MMPose's. Arguments, keys and values are the same in any case.
     """
+    encoder: Any  # a codec, or a list of them
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -105,7 +105,7 @@ class COCO(PycocoCOCO):
                     anns = json.load(file)
         results = COCO()
         if len(anns):
-            vars(results).update(vars(super().loadRes(anns)))
+            results.__dict__.update(super().loadRes(anns).__dict__)
         else:
             print('Loading and preparing results...\nDONE (t=0.00s)')
             results.dataset = dict(images=list(self.dataset['images']), annotations=[])

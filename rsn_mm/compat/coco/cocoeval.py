@@ -49,6 +49,8 @@ class COCOeval(PycocoCOCOeval):
         ``crowdIndex`` from the loaded images instead of reading the file again, and ``eval`` stays that of all images
         instead of the hard ones; an annotation without area is allowed with ``use_area=True`` too.
     """
+    evalImgs: Any  # until evaluate() has filled it a dict, as in pycocotools
+    eval: Dict[str, Any]
 
     def __init__(self,
                  cocoGt: Optional[Any] = None,

@@ -26,7 +26,7 @@ def oks_matrix(detected: np.ndarray, labelled: np.ndarray, boxes: np.ndarray, ar
     points = detected[:, None, :, :2]  # (D, 1, K, 2)
     offset = points - labelled[None, :, :, :2]  # (D, G, K, 2)
     counted = labelled[..., 2] > 0  # (G, K)
-    unlabelled = ~counted.any(axis=1)
+    unlabelled = np.logical_not(counted.any(axis=1))
     if unlabelled.any():
         corner, size = boxes[unlabelled, None, :2], boxes[unlabelled, None, 2:]
         below, above = (corner - size) - points, points - (corner + size * 2)
