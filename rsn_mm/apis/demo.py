@@ -91,7 +91,7 @@ def draw_photo(out: Path) -> Optional[Path]:
         Path: The picture; None where scikit-image, which the photo comes with, is not installed.
     """
     package = importlib.util.find_spec('skimage')
-    if package is None:
+    if package is None or not package.submodule_search_locations:
         print('Left out: the photo comes with scikit-image (pip install scikit-image).')
         return None
     from .inferencer import PoseInferencer  # MMPose takes seconds to import

@@ -23,11 +23,18 @@ class Boxes(NamedTuple):
 class Detector(Protocol):
     """Boxes of the people in a frame. ``number`` counts the frames of all sources from 0.
 
-    One that gains by it also has ``frames_at_once``, a number above 1, and ``detect``, which takes up to so many frames and
-    gives the boxes of each.
+    One that gains by several frames at once is a :class:`BatchDetector`.
     """
 
     def __call__(self, frame: Frame, number: int) -> Boxes:
+        ...
+
+
+class BatchDetector(Detector, Protocol):
+    """A detector that takes up to ``frames_at_once`` frames, a number above 1, and gives the boxes of each."""
+    frames_at_once: int
+
+    def detect(self, frames: Sequence[Frame]) -> Sequence[Boxes]:
         ...
 
 

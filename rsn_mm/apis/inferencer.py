@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic
-from typing import Callable, Deque, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Callable, Deque, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
 import numpy as np
 
@@ -253,7 +253,7 @@ class PoseInferencer:
     def _results(self, batches: Prefetch[_Batch], keep_images: bool) -> Iterator[Tuple[People, PoseResult]]:
         """Joints of a batch are fetched once the next has been sent: a GPU then never waits for the host. If no next one is
         ready, they are fetched at once."""
-        under_way: Deque[Tuple[_Batch, Callable]] = deque()
+        under_way: Deque[Tuple[_Batch, Callable[[], Tuple[np.ndarray, np.ndarray]]]] = deque()
         for batch in batches:
             under_way.append((batch, self.model.runtime.submit(batch.crops)))
             hold = 1 if self.model.runtime.asynchronous and batches.ready else 0

@@ -14,7 +14,7 @@ from .videos import Decoder, open_stream, video_stream
 
 class _Captured(NamedTuple):
     """A frame's number, its picture, when it came, in s since the first one, and by ``time.monotonic()``."""
-    index: int
+    number: int
     image: np.ndarray
     time: float
     arrived: float

@@ -176,6 +176,7 @@ def default_batch_size(device: str, flip_test: bool = False) -> int:
 
 def _describe_exported(runtime: CropModel, metadata: PoseMetadata, device: str, name: str) -> PoseModel:
     names = metadata.keypoint_names or tuple(str(i) for i in range(metadata.num_keypoints))
-    crops = CropRule(metadata.input_size, metadata.padding or PADDING)
+    horizontal, vertical = metadata.padding or PADDING
+    crops = CropRule(metadata.input_size, (horizontal, vertical))
     return PoseModel(runtime, crops, PoseMeta.plain(names, metadata.skeleton), score_threshold_of(metadata.codec), device,
                      name)

@@ -63,16 +63,17 @@ class VideoFile:
             stream = video_stream(container)
             self._decoder = decoder = Decoder(container, stream)
             waiting: Optional[Frame] = None
+            start = 0.  # when the one that waits is shown
             last = 1 / (stream.average_rate or DEFAULT_RATE)
             for index, (image, time, duration) in enumerate(decoder):
                 now = float(last if time is None else time)
                 if waiting is not None:
-                    if time is None or now <= waiting.time:
-                        now = waiting.time + float(last)
-                    yield _shown(waiting, now - waiting.time)
+                    if time is None or now <= start:
+                        now = start + float(last)
+                    yield _shown(waiting, now - start)
                 else:
                     now = 0.
-                waiting, last = Frame(self.name, index, image, now), duration or last
+                waiting, start, last = Frame(self.name, index, image, now), now, duration or last
             if waiting is not None:
                 yield _shown(waiting, float(last))
             _complain(container, stream, decoder, waiting, float(last))
@@ -168,7 +169,7 @@ def _complain(container: av.container.InputContainer, stream: av.video.stream.Vi
               last: Optional[Frame], duration: float) -> None:
     """Say what is missing, by the count of frames that the container holds, or else by its length."""
     count = 0 if last is None else last.index + 1
-    end = 0. if last is None else last.time + duration
+    end = 0. if last is None else (last.time or 0.) + duration
     expected_count, expected_end = stream.frames, _length(container, stream)
     usual = end / count if count else 1 / float(stream.average_rate or DEFAULT_RATE)
     # Packets, not frames: what an edit list leaves out is not missing.

@@ -3,7 +3,7 @@ import os
 import os.path as osp
 import pickle
 from functools import cached_property
-from typing import Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -21,11 +21,16 @@ from .mpii import mpii_as_coco
 from .packed import PackedPerson, is_no_person, join, pack, parse_person, with_outline
 from .unreadable import Unreadable, UnreadableCount
 
+if TYPE_CHECKING:  # what the mixins stand in front of
+    from mmpose.datasets.datasets.base import BaseCocoStyleDataset as _Dataset
+else:
+    _Dataset = object
+
 _FROM_FILE_TO_BYTES = ('_load_annotations', 'parse_data_info', '_get_topdown_data_infos', '_is_valid_instance',
                        'load_data_list', 'filter_data', '_serialize_data')
 
 
-class CheckedFiles:
+class CheckedFiles(_Dataset):
     """Mixin in front of one of MMPose's data sets. It hands out their persons, in a third of the time.
 
     Persons whose annotation or detected box cannot be used (``rsn_mm.datasets.kinds.KINDS`` says which) are left out; how
@@ -151,7 +156,7 @@ class _CheckedAnnotations(CheckedFiles):
             image.update(img_id=image['id'], img_path=osp.join(self.data_prefix['img'], image['file_name']))
             photos.append(image)
             for annotation in self.coco.imgToAnns.get(image['id'], ()):
-                person = self.parse_data_info(dict(raw_ann_info=annotation, raw_img_info=image))
+                person: Any = self.parse_data_info(dict(raw_ann_info=annotation, raw_img_info=image))
                 if person and self._are_packed:
                     person = self._is_valid_instance(person) and pack(person)
                 if person:

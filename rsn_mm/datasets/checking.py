@@ -1,6 +1,7 @@
 """Look through the files of a data set before training, for all their faults at once."""
 import json
 import os
+from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Union
 
 from mmengine.config import Config
@@ -136,4 +137,4 @@ def write_report(path: Union[str, os.PathLike], faults: Sequence[Fault]) -> None
     for fault in faults:
         counts[fault.kind] = counts.get(fault.kind, 0) + 1
     report = dict(counts=counts, faults=[dict(fault._asdict(), level=KINDS[fault.kind].level) for fault in faults])
-    write_whole(path, (json.dumps(report, indent=1) + '\n').encode())
+    write_whole(Path(path), (json.dumps(report, indent=1) + '\n').encode())

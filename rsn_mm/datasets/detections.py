@@ -40,10 +40,10 @@ def judge_detections(detections: Any, truth: Judgement, annotations: str = 'the 
         if isinstance(entry, dict) and category is None and _category(entry) != 'malformed':
             continue
         fault = _detection_fault(position, entry, sizes)
-        if fault is None:
-            usable.append((position, entry, category))
-        else:
+        if fault is not None:
             wrong.append(fault)
+        elif category is not None:
+            usable.append((position, entry, category))
     if not usable and not any(fault.kind == 'detection none' for fault in faults):
         reasons = Counter(fault.kind for fault in wrong)
         reason = ', '.join(f'{count} of {kind!r}' for kind, count in reasons.items()) or 'it is empty'
@@ -92,8 +92,9 @@ def _detection_fault(position: int, entry: Any, images: Dict[int, Dict[str, Any]
     if wrong or image_id not in images:
         return Fault('detection photo', wrong or f'image_id={image_id}, which is not listed', position,
                      None if isinstance(image_id, (list, dict)) else image_id)
-    if _category(entry) == 'malformed':
-        return Fault('detection', id_fault(entry, 'category_id'), position, image_id)
+    malformed = None if entry.get('category_id') is None else id_fault(entry, 'category_id')
+    if malformed:
+        return Fault('detection', malformed, position, image_id)
     box = box[:4] if isinstance(box, list) else box  # Some detectors write the score behind.
     found = [detail for kind, detail in box_faults(box)]
     if not found and not are_finite([score]):

@@ -1,6 +1,6 @@
 """One judgement of a file in COCO's format, which the checker lists and data sets and metrics act upon."""
 from collections import Counter
-from typing import Any, Dict, Hashable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Hashable, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from .faults import ANY_LAYOUT, MOST_PX, Layout, annotation_faults, id_fault, image_faults, labelled_joints
 from .kinds import KINDS, LEFT_OUT, STOPS, Fault
@@ -92,7 +92,7 @@ class _Categories:
             if names and layout.names:
                 faults.extend(_names_fault(where, names, layout.names[:count]))
 
-    def of_people(self, used: Sequence[int]) -> Tuple[int, ...]:
+    def of_people(self, used: Iterable[int]) -> Tuple[int, ...]:
         """Categories of the persons that can be used; if there are none, those that have joints, or are called person."""
         ids = {category['id']: category for category in self.listed}
         named = [key for key, category in ids.items() if category.get('keypoints')]

@@ -89,11 +89,11 @@ def _photo_numbers(dataset: Any) -> np.ndarray:
     """
     parts, inner = (getattr(dataset, name, None) for name in ('datasets', 'dataset'))
     if isinstance(parts, (list, tuple)) and parts:
-        numbers = [_photo_numbers(part) for part in parts]
+        inside = [_photo_numbers(part) for part in parts]
         if getattr(dataset, 'resample', False):  # CombinedDataset then draws a person near this place of the part.
-            numbers = [own[np.arange(length) * len(own) // max(length, 1)] for own, length in zip(numbers, dataset.lens)]
-        starts = np.cumsum([0, *(own.max(initial=-1) + 1 for own in numbers[:-1])])
-        return _as_long(dataset, np.concatenate([own + start for own, start in zip(numbers, starts)]))
+            inside = [own[np.arange(length) * len(own) // max(length, 1)] for own, length in zip(inside, dataset.lens)]
+        starts = np.cumsum([0, *(own.max(initial=-1) + 1 for own in inside[:-1])])
+        return _as_long(dataset, np.concatenate([own + start for own, start in zip(inside, starts)]))
     if inner is not None:
         numbers = _photo_numbers(inner)
         for name in ('repeat_indices', 'indices'):  # MMEngine's ClassBalancedDataset, PyTorch's Subset

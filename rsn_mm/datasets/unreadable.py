@@ -12,10 +12,10 @@ NAMED = 10
 
 
 class Unreadable(NamedTuple):
-    """What a data set in test mode gives in place of the sample ``index``; see :func:`skip_unreadable`."""
+    """What a data set in test mode gives in place of the sample at ``position``; see :func:`skip_unreadable`."""
     path: str
     reason: str
-    index: int
+    position: int
 
 
 class BatchWithGaps(NamedTuple):

@@ -20,7 +20,8 @@ def are_finite(values: Any, count: Optional[int] = None) -> bool:
 def is_region(region: Any) -> bool:
     """Whether it is a list of polygons, each of at least three points (x, y, x, y, ...), or a run-length code."""
     if isinstance(region, dict):
-        size, counts = region.get('size'), region.get('counts')
+        size: Any = region.get('size')
+        counts = region.get('counts')
         return are_finite(size, 2) and all(type(side) is int and side > 0 for side in size) and (
             isinstance(counts, (str, bytes)) or are_finite(counts))
     return isinstance(region, list) and all(

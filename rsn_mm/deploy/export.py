@@ -4,20 +4,23 @@ import logging
 import warnings
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Iterator, Union
+from typing import TYPE_CHECKING, Iterator, Union
 
 import torch
-from torch import nn
+from mmpose.models import TopdownPoseEstimator
 
 from ..files import whole_or_not
 from .graph import PoseGraph, check_model, flip_indices_of
 from .metadata import OUTPUTS, PoseMetadata, check_choice, require
 from .precision import DTYPES, select
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
 OPSET = 20
 
 
-def export_onnx(model: nn.Module,
+def export_onnx(model: TopdownPoseEstimator,
                 path: Union[str, Path],
                 *,
                 outputs: str = 'joints',
@@ -70,7 +73,7 @@ def export_onnx(model: nn.Module,
     return metadata
 
 
-def _to_onnx(graph: PoseGraph, metadata: PoseMetadata, opset: int):
+def _to_onnx(graph: PoseGraph, metadata: PoseMetadata, opset: int) -> 'ModelProto':
     width, height = metadata.input_size
     # Two images: one would make the exporter take the batch size for a constant.
     images = torch.zeros(2, height, width, 3, dtype=torch.uint8)
@@ -78,6 +81,7 @@ def _to_onnx(graph: PoseGraph, metadata: PoseMetadata, opset: int):
         program = torch.onnx.export(
             graph, (images, ), dynamo=True, input_names=['images'], output_names=list(metadata.outputs),
             dynamic_shapes=({0: torch.export.Dim('batch')}, ), opset_version=opset, verbose=False)
+    assert program is not None  # that would be the exporter before dynamo's
     return program.model_proto
 
 

@@ -51,7 +51,7 @@ def _provider(device: str, available: Sequence[str]) -> Tuple[str, Dict[str, Any
     """
     kind, _, index = device.partition(':')
     provider = PROVIDERS.get(kind)
-    if provider not in available or not (index.isdecimal() or index == '' == device[len(kind):]):
+    if provider is None or provider not in available or not (index.isdecimal() or index == '' == device[len(kind):]):
         raise ValueError(f"device={device!r} is not to be had in this ONNX Runtime: it has {list(available)}. Take 'cpu', or "
                          "install onnxruntime-gpu for 'cuda' and 'cuda:1'.")
     if kind == 'cpu':
@@ -79,7 +79,7 @@ class OpenVINORuntime(PoseRuntime):
         super().__init__(PoseMetadata.from_properties(properties, str(path)), max_batch)
         available = openvino_precisions(core.get_property(device.upper(), 'OPTIMIZATION_CAPABILITIES'), self.metadata.precision)
         self.precision = select(precision, available, f'OpenVINO on this {device} for {path}')
-        options = dict(PERFORMANCE_HINT='LATENCY', INFERENCE_PRECISION_HINT=OPENVINO_HINTS[self.precision])
+        options: Dict[str, Any] = dict(PERFORMANCE_HINT='LATENCY', INFERENCE_PRECISION_HINT=OPENVINO_HINTS[self.precision])
         if threads:
             options['INFERENCE_NUM_THREADS'] = threads
         self.request = core.compile_model(model, device.upper(), options).create_infer_request()

@@ -1,7 +1,7 @@
 """The same predictions from less work: a copy of a model for prediction alone."""
 import copy
 from functools import cache
-from typing import Any, List, Optional, Tuple, Type
+from typing import TYPE_CHECKING, Any, List, Optional, Tuple, Type
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,11 @@ from ..compat.compile import HEAD_METHODS
 from ..models.blocks import ResidualStepsBlock
 from ..models.multi_stage import UpUnit, upsample
 from .fused_conv import REFUSAL, fused_conv_module
+
+if TYPE_CHECKING:  # what the mixin stands in front of
+    from mmpose.models.pose_estimators.base import BasePoseEstimator as _Estimator
+else:
+    _Estimator = object
 
 # Maps of more persons fall out of a CPU's cache before the next layer reads them.
 PERSONS_ON_CPU = 8
@@ -48,7 +53,7 @@ def fuse(model: nn.Module, pad_branches_to: Optional[int] = None) -> nn.Module:
     _forget_compiled(model)
     model = _fused(model, pad_branches_to)
     if not isinstance(model, PredictionOnly):
-        model.__class__ = _prediction_only(type(model))
+        model.__class__ = _prediction_only(type(model))  # type: ignore[arg-type]  # mypy asks the instance for its hash
     return model
 
 
@@ -76,7 +81,7 @@ class PredictionOnly(nn.Module):
         return _blank, (type(self).__bases__[1], ), self.__dict__
 
 
-class FusedEstimator(PredictionOnly):
+class FusedEstimator(PredictionOnly, _Estimator):
     """A pose estimator that on a CPU computes :data:`PERSONS_ON_CPU` at a time, whatever the size of the batch."""
 
     def predict(self, inputs: Tensor, data_samples: List[Any]) -> List[Any]:
@@ -163,5 +168,5 @@ def _prediction_only(kind: Type[nn.Module]) -> Type[nn.Module]:
 
 
 def _blank(kind: Type[nn.Module]) -> nn.Module:
-    fused_kind = _prediction_only(kind)
+    fused_kind = _prediction_only(kind)  # type: ignore[arg-type]  # as above
     return fused_kind.__new__(fused_kind)

@@ -1,5 +1,5 @@
 """A convolution with all that follows it: normalisation, a sum, ReLU."""
-from typing import Any, Callable, Optional, Tuple
+from typing import Any, Callable, Optional, Tuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +31,8 @@ class FusedConv(nn.Module):
     def __init__(self, conv: nn.Conv2d, norm: Optional[_BatchNorm] = None, relu: bool = False) -> None:
         super().__init__()
         self.set_weight(*_folded(conv, norm))
-        self.stride, self.padding, self.dilation, self.groups = conv.stride, conv.padding, conv.dilation, conv.groups
+        self.stride, self.dilation, self.groups = conv.stride, conv.dilation, conv.groups
+        self.padding = cast(Tuple[int, ...], conv.padding)  # fused_conv_module takes no words
         self.relu = relu
         self._cudnn_refuses = False
         self.eval()
@@ -70,7 +71,7 @@ class FusedConv(nn.Module):
     def _onednn_takes(self, x: Tensor) -> bool:
         return (ONEDNN and not torch.compiler.is_compiling() and not torch.jit.is_tracing() and x.device.type == 'cpu'
                 and x.dtype == self.weight.dtype == torch.float32 and not x.requires_grad
-                and not torch.is_autocast_enabled('cpu') and x.numel() > 0 and torch.backends.mkldnn.enabled)
+                and not torch.is_autocast_enabled('cpu') and x.numel() > 0 and bool(torch.backends.mkldnn.enabled))
 
     def _forward_onednn(self, x: Tensor, add: Optional[Tensor]) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
@@ -150,6 +151,7 @@ def _folded(conv: nn.Conv2d, norm: Optional[_BatchNorm]) -> Tuple[Tensor, Tensor
     weight = exact(conv.weight)
     bias = weight.new_zeros(len(weight)) if conv.bias is None else exact(conv.bias)
     if norm is not None:
+        assert norm.running_mean is not None and norm.running_var is not None
         scale = (exact(norm.running_var) + norm.eps).rsqrt()
         if norm.affine:
             scale = scale * exact(norm.weight)

@@ -13,7 +13,7 @@ from .torch_runtime import TorchRuntime
 
 # Keypoints and scores are one tensor on the device, and its columns.
 RESULT_OF = dict(keypoints='joints', scores='joints', heatmaps='heatmaps')
-COLUMNS = dict(keypoints=np.s_[..., :2], scores=np.s_[..., 2], heatmaps=np.s_[...])
+COLUMNS: Dict[str, Any] = dict(keypoints=np.s_[..., :2], scores=np.s_[..., 2], heatmaps=np.s_[...])
 
 
 class _Sent(NamedTuple):

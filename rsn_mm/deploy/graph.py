@@ -1,9 +1,10 @@
 """A pose estimator as one graph from crops to joints: normalisation, network, flip test and decoder."""
 import copy
-from typing import Optional, Sequence, Tuple
+from typing import Any, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
+from mmengine.model import ImgDataPreprocessor
 from mmpose.models import TopdownPoseEstimator
 from torch import Tensor, nn
 
@@ -18,7 +19,7 @@ class PoseGraph(nn.Module):
     """From crops as OpenCV reads them to joints, in tensor operations that every runtime has.
 
     Args:
-        model (nn.Module): A ``TopdownPoseEstimator`` with a :class:`MultiStageHead`. It is copied, not changed.
+        model (TopdownPoseEstimator): With a :class:`MultiStageHead`. It is copied, not changed.
         outputs (str): 'joints', 'heatmaps' or 'both'. Joints need :class:`QuarterOffsetHeatmap` as decoder.
         flip_indices (Sequence[int], optional): For every joint its counterpart in the mirrored image. If given, heatmaps
             of the mirrored crop are averaged in, without a shift.
@@ -37,11 +38,17 @@ class PoseGraph(nn.Module):
         TypeError: if ``model`` is something else.
         ValueError: if ``outputs`` is not known, asks for joints of a codec that is no graph, or the head has no decoder.
     """
+    flip_indices: Tensor
+    mirrored_columns: Tensor
+    mirrored_cells: Tensor
+    reversed_channels: Tensor
+    mean: Tensor
+    inverse_std: Tensor
 
     def __init__(self,
-                 model: nn.Module,
+                 model: TopdownPoseEstimator,
                  outputs: str = 'joints',
-                 flip_indices: Optional[Sequence[int]] = None,
+                 flip_indices: Union[Sequence[int], np.ndarray, None] = None,
                  fused: bool = True,
                  pad_branches_to: int = 1,
                  dtype: torch.dtype = torch.float32) -> None:
@@ -54,12 +61,12 @@ class PoseGraph(nn.Module):
             raise ValueError(f"outputs={outputs!r} wants the decoder in the graph, but {type(self.codec).__name__} decodes in "
                              "NumPy, joint by joint. Take outputs='heatmaps' and decode them with the codec's own decode(), "
                              'or train with rsn_mm.QuarterOffsetHeatmap.')
-        network = fuse(model, pad_branches_to) if fused else copy.deepcopy(model)
+        network: TopdownPoseEstimator = fuse(model, pad_branches_to) if fused else copy.deepcopy(model)
         compute_in(network, dtype)
         self.backbone, self.head = network.backbone, network.head
         self._set_normalisation(model.data_preprocessor)
         self.flip_test = flip_indices is not None
-        if self.flip_test:
+        if flip_indices is not None:
             width, height = self.codec.input_size
             self.register_buffer('flip_indices', torch.as_tensor(list(flip_indices)))
             self.register_buffer('mirrored_columns', torch.arange(width - 1, -1, -1))
@@ -90,7 +97,7 @@ class PoseGraph(nn.Module):
         x = (images.permute(0, 3, 1, 2) - self.mean) * self.inverse_std  # channels last in memory, as they came
         return self.head.forward_last(self.backbone(x)).float()
 
-    def _set_normalisation(self, preprocessor: nn.Module) -> None:
+    def _set_normalisation(self, preprocessor: ImgDataPreprocessor) -> None:
         """Take over what MMEngine's image preprocessor does to a picture."""
         normalised = preprocessor._enable_normalize
         mean = preprocessor.mean.flatten() if normalised else torch.zeros(3)
@@ -101,7 +108,7 @@ class PoseGraph(nn.Module):
         self.register_buffer('inverse_std', 1 / std.detach().view(3, 1, 1))
 
 
-def check_model(model: nn.Module) -> None:
+def check_model(model: Any) -> None:
     """Raise unless ``model`` is a pose estimator of this project with a decoder."""
     if not isinstance(model, TopdownPoseEstimator) or not isinstance(model.head, MultiStageHead):
         head = f' with a {type(model.head).__name__}' if hasattr(model, 'head') else ''

@@ -3,19 +3,20 @@ from functools import partial
 from typing import Any, Tuple
 
 import torch
+from mmpose.models.pose_estimators.base import BasePoseEstimator
 from torch import Tensor, nn
 
 from ..models import MultiStageHead
 
 
-def compute_in(estimator: nn.Module, dtype: torch.dtype) -> None:
+def compute_in(estimator: BasePoseEstimator, dtype: torch.dtype) -> None:
     """Cast the network of a pose estimator to ``dtype``, once and in place.
 
     Images are cast where they enter the backbone. Of a :class:`MultiStageHead` the convolution that makes the last heatmaps
     (and what may refine them) stays float32, as rounding of heatmaps moves joints; any other head stays float32 altogether.
 
     Args:
-        estimator (nn.Module): With ``backbone``, ``head``, and perhaps ``neck``; for prediction alone.
+        estimator (BasePoseEstimator): With ``backbone``, ``head``, and perhaps ``neck``; for prediction alone.
         dtype (torch.dtype): float32 changes nothing.
     """
     if dtype == torch.float32:

@@ -3,12 +3,14 @@ import json
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from types import ModuleType
-from typing import Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
-from torch import nn
 
 from ..version import __version__
+
+if TYPE_CHECKING:
+    from mmpose.models import TopdownPoseEstimator
 
 METADATA_KEY = 'rsn_mm'
 OUTPUTS = {'joints': ('keypoints', 'scores'), 'heatmaps': ('heatmaps', ), 'both': ('keypoints', 'scores', 'heatmaps')}
@@ -47,7 +49,7 @@ class PoseMetadata:
     version: str = __version__
 
     @classmethod
-    def from_model(cls, model: nn.Module, outputs: Sequence[str], flip_test: bool,
+    def from_model(cls, model: 'TopdownPoseEstimator', outputs: Sequence[str], flip_test: bool,
                    precision: str = 'float32') -> 'PoseMetadata':
         """Of a pose estimator with a decoder; names come from ``model.dataset_meta`` where ``init_model`` has put one."""
         dataset = getattr(model, 'dataset_meta', None) or {}
@@ -82,7 +84,8 @@ class PoseMetadata:
             raise ValueError(f'{source} was written by rsn_mm {values.get("version")} and says {unknown}, which rsn_mm '
                              f'{__version__} does not know. Update rsn_mm or export the model again.')
         values['skeleton'] = tuple(_pair(link) for link in values['skeleton'])
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        fields: Dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return cls(**fields)
 
     def to_properties(self) -> Mapping[str, str]:
         """As an exported file carries it: strings."""

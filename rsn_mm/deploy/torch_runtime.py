@@ -1,7 +1,7 @@
 """A pose model in PyTorch."""
 import numpy as np
 import torch
-from torch import nn
+from mmpose.models import TopdownPoseEstimator
 
 from .base import Outputs, PoseRuntime
 from .graph import PoseGraph, check_model, flip_indices_of
@@ -16,13 +16,13 @@ class TorchRuntime(PoseRuntime):
     """The model in PyTorch, on any device.
 
     Args:
-        model (nn.Module): The pose estimator. It is copied.
+        model (TopdownPoseEstimator): The pose estimator. It is copied.
         device (str): 'cpu', 'cuda', 'cuda:1'. Defaults to 'cpu'.
         precision (str): See :func:`load_runtime`. Weights are cast once; the last heatmaps and the decoder are float32.
         outputs, flip_test, max_batch, fused: See :func:`load_runtime`.
     """
 
-    def __init__(self, model: nn.Module, device: str = 'cpu', precision: str = 'auto', outputs: str = 'joints',
+    def __init__(self, model: TopdownPoseEstimator, device: str = 'cpu', precision: str = 'auto', outputs: str = 'joints',
                  flip_test: bool = False, max_batch: int = 8, fused: bool = True) -> None:
         check_model(model)
         self.device = torch.device(device)

@@ -1,7 +1,7 @@
 """``--badcase`` of MMPose's test script: pictures of the predictions that are far off."""
 import logging
 import os
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.logging import MMLogger
@@ -28,6 +28,8 @@ class BadCaseAnalysisHook(MMPoseBadCaseAnalysisHook):
         badcase_thr (float): A person is a bad case up to this accuracy, or from this loss. Defaults to 0.5.
         **kwargs: As MMPose has them: ``enable``, ``show``, ``wait_time``, ``kpt_thr``, ``interval``, ``backend_args``.
     """
+    out_dir: str
+    results: List[Any]
 
     def __init__(self,
                  out_dir: str = 'badcase',

@@ -6,7 +6,7 @@ import re
 import zipfile
 from collections import deque
 from pathlib import Path
-from typing import Any, Dict, Optional, Union
+from typing import Any, Deque, Dict, Optional, Union
 
 import torch
 from mmengine.dist import barrier, is_main_process, master_only
@@ -54,6 +54,7 @@ class CheckpointHook(MMEngineCheckpointHook):
     Raises:
         OSError: if a checkpoint cannot be written, with the path, the size needed and the size free.
     """
+    keep_ckpt_ids: Deque[int]
 
     def before_run(self, runner: Runner) -> None:
         """Before ``--resume`` reads ``last_checkpoint``: let it name a whole checkpoint."""

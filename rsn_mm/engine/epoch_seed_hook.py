@@ -58,7 +58,7 @@ class EpochSeedHook(DistSamplerSeedHook):
             sampler.batch_size, sampler.num_workers = loader.batch_size, loader.num_workers
         if not self._is_by_epoch:
             return
-        if getattr(sampler, 'seed', None) == self._seed_before_resuming:
+        if sampler is not None and getattr(sampler, 'seed', None) == self._seed_before_resuming:
             # A run without a fixed seed resumes with the seed of the checkpoint, but its sampler was made before.
             sampler.seed = runner.seed
         if loader.generator is None:

@@ -1,5 +1,5 @@
 """Validation and test that go on where a photo cannot be read, and say so."""
-from typing import Any, Dict, List, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Sequence
 
 from mmengine.dist import all_gather_object, get_world_size, is_main_process
 from mmengine.runner import TestLoop as MMEngineTestLoop
@@ -9,11 +9,16 @@ from ..datasets import BatchWithGaps, skip_unreadable
 from ..datasets.unreadable import Unreadable, name_some
 from ..registry import LOOPS
 
+if TYPE_CHECKING:  # what the mixin stands in front of
+    from mmengine.runner import TestLoop as _Loop
+else:
+    _Loop = object
+
 # If so many samples have been unreadable and none readable, folders are wrong rather than files.
 HOPELESS = 100
 
 
-class _LeavesOutUnreadable:
+class _LeavesOutUnreadable(_Loop):
     """Mixin in front of one of MMEngine's loops over test data. It has the loop's arguments.
 
     Persons whose photo cannot be read get no prediction; those of other photos do. The end of the loop logs how many were
@@ -51,7 +56,7 @@ class _LeavesOutUnreadable:
             self._num_read += 1
             super().run_iter(idx, data_batch)
             return
-        self._left_out.update((sample.index, sample) for sample in data_batch.unreadable)
+        self._left_out.update((sample.position, sample) for sample in data_batch.unreadable)
         results = [metric.results for metric in self.evaluator.metrics]
         starts = [len(part) for part in results]
         if data_batch.batch is not None:

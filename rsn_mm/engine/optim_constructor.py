@@ -23,6 +23,7 @@ class DefaultOptimWrapperConstructor(MMEngineConstructor):
     - Where all parameters are on a GPU, Adam and AdamW are fused. They then keep their counters on the device, and with
       float16 the optimizer does not wait for the device. ``optimizer=dict(fused=False)`` or ``foreach=True`` is kept.
     """
+    optimizer_cfg: Dict[str, Any]
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         is_decided = any(self.optimizer_cfg.get(name) is not None for name in DECISIONS)

@@ -4,7 +4,7 @@ They have the names of MMEngine's, so that a config of scope ``rsn_mm`` and the 
 know these names only, get them.
 """
 import logging
-from typing import Union
+from typing import TYPE_CHECKING, Any, Union
 
 import torch
 from mmengine.logging import print_log
@@ -15,8 +15,13 @@ from torch import Tensor
 from ..registry import OPTIM_WRAPPERS
 from .history import record
 
+if TYPE_CHECKING:  # what the mixins stand in front of
+    from mmengine.optim import OptimWrapper as _Wrapper
+else:
+    _Wrapper = object
 
-class _DeferredGradNorm:
+
+class _DeferredGradNorm(_Wrapper):
     """Mixin: the gradient norm of ``clip_grad`` is logged without waiting for the device."""
 
     def _clip_grad(self) -> None:
@@ -29,7 +34,7 @@ class _DeferredGradNorm:
             record(self.message_hub, f'train/{self.grad_name}', norm)
 
 
-class _LoadsStates:
+class _LoadsStates(_Wrapper):
     """Mixin: states of an optimizer in other layouts are taken over, and those of other groups are refused with the reason."""
 
     def load_state_dict(self, state_dict: dict) -> None:
@@ -71,7 +76,7 @@ class AmpOptimWrapper(_DeferredGradNorm, _LoadsStates, MMEngineAmpOptimWrapper):
     def __init__(self,
                  loss_scale: Union[str, float, dict] = 'dynamic',
                  dtype: Union[str, torch.dtype, None] = None,
-                 **kwargs) -> None:
+                 **kwargs: Any) -> None:
         emulates = _emulates_bfloat16()
         if dtype is None:
             dtype = 'float16' if emulates else 'bfloat16'

@@ -138,7 +138,7 @@ def _is_coordinate(value: Any, limits: Limits) -> bool:
 
 def _static_route(name: str, media_type: str, path: str = '') -> Route:
     # Read once: no path of a request ever reaches the file system.
-    content = files(__package__).joinpath('static', name).read_bytes()
+    content = files(__package__).joinpath('static').joinpath(name).read_bytes()
 
     async def get(request: Request) -> Response:
         return Response(content, media_type=media_type)

@@ -19,8 +19,9 @@ def annotation(rng: np.random.Generator, number: int) -> dict:
     x, y, w, h = rng.uniform((-30, -30, 40, 40), (60, 60, 200, 200)).round(2).tolist()
     joints = np.column_stack([rng.integers(1, 99, (NUM_KEYPOINTS, 2)), rng.integers(0, 3, NUM_KEYPOINTS)])
     joints[0, 2] = 2
-    return dict(id=number, image_id=int(rng.integers(1, NUM_PHOTOS)), category_id=1, bbox=[x, y, w, h], area=round(w * h / 2, 3),
-                iscrowd=0, num_keypoints=int((joints[:, 2] > 0).sum()), keypoints=joints.ravel().tolist(),
+    return dict(id=number, image_id=int(rng.integers(1, NUM_PHOTOS)), category_id=1, bbox=[x, y, w, h],
+                area=round(w * h / 2, 3), iscrowd=0, num_keypoints=int((joints[:, 2] > 0).sum()),
+                keypoints=joints.ravel().tolist(),
                 segmentation=[rng.uniform(0, 99, 2 * int(rng.integers(20, 40))).round(2).tolist()])
 
 
@@ -45,7 +46,7 @@ def file(tmp_path: Path) -> str:
 
 def lists(kind: type, **kwargs: Any) -> List[dict]:
     data = kind(pipeline=[], **kwargs)
-    return [{key: value for key, value in data.get_data_info(i).items()} for i in range(len(data))]
+    return [dict(data.get_data_info(i)) for i in range(len(data))]
 
 
 def assert_same(ours: List[dict], theirs: List[dict]) -> None:
@@ -60,8 +61,8 @@ def assert_same(ours: List[dict], theirs: List[dict]) -> None:
 
 
 @pytest.mark.parametrize('options', [
-    {}, dict(serialize_data=False), dict(data_mode='bottomup'), dict(data_mode='bottomup', test_mode=True), dict(test_mode=True),
-    dict(indices=5), dict(sample_interval=2), dict(filter_cfg=dict(bbox_score_thr=.5)),
+    {}, dict(serialize_data=False), dict(data_mode='bottomup'), dict(data_mode='bottomup', test_mode=True),
+    dict(test_mode=True), dict(indices=5), dict(sample_interval=2), dict(filter_cfg=dict(bbox_score_thr=.5)),
 ], ids=str)
 def test_data_list_is_mmposes(file: str, options: dict) -> None:
     assert_same(lists(CocoDataset, ann_file=file, **options), lists(mmpose_datasets.CocoDataset, ann_file=file, **options))
