@@ -94,7 +94,7 @@ class CarriedPeople:
         """Who (N,) has the pose of somebody with higher scores."""
         alike = similarities(joints, joints, self._boxes.boxes)
         order = np.argsort(np.argsort(-joints.scores.mean(axis=1), kind='stable'))
-        return ((alike > SAME_POSE) & (order[None, :] < order[:, None])).any(axis=1)
+        return np.any((alike > SAME_POSE) & (order[None, :] < order[:, None]), axis=1)
 
 
 def moved(boxes: np.ndarray, before: Joints, after: Joints, threshold: float) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Calm joints: the one-euro filter, for every joint of every person, with the real time between frames."""
 from dataclasses import dataclass
-from typing import Dict, Sequence
+from typing import Dict, Sequence, Union
 
 import numpy as np
 
@@ -42,7 +42,8 @@ class JointFilter:
         self.strength = float(strength)
         self._people: Dict[int, _State] = {}
 
-    def __call__(self, track_ids: Sequence[int], keypoints: np.ndarray, boxes: np.ndarray, time: float) -> np.ndarray:
+    def __call__(self, track_ids: Union[Sequence[int], np.ndarray], keypoints: np.ndarray, boxes: np.ndarray,
+                 time: float) -> np.ndarray:
         """Filter the joints of a frame.
 
         Args:
@@ -82,6 +83,6 @@ class JointFilter:
         return calm
 
 
-def _share(cutoff: np.ndarray, gap: float) -> np.ndarray:
+def _share(cutoff: Union[float, np.ndarray], gap: float) -> Union[float, np.ndarray]:
     """Of a new value in the filtered one, for a low pass with ``cutoff`` in Hz and ``gap`` seconds since the last value."""
     return 1 / (1 + 1 / (2 * np.pi * cutoff * gap))

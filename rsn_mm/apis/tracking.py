@@ -97,9 +97,12 @@ class _Distance:
         expected = np.stack([one.estimate for one in objects])
         boxes, places = points[:, :2].reshape(-1, 4), expected[:, :2].reshape(-1, 4)
         likeness = overlaps(boxes, places)
-        poses = [Joints(joints[:, 2:], np.stack([seen.scores for seen in who]) - self._threshold) for joints, who in (
-            (points, [one.data for one in candidates]), (expected, [one.last_detection.data for one in objects]))]
-        return 1 - (likeness + similarities(*poses, boxes, SIGMA)) / 2
+        detected = self._joints(points, [one.data for one in candidates])
+        remembered = self._joints(expected, [one.last_detection.data for one in objects])
+        return 1 - (likeness + similarities(detected, remembered, boxes, SIGMA)) / 2
+
+    def _joints(self, points: np.ndarray, who: Sequence[_Seen]) -> Joints:
+        return Joints(points[:, 2:], np.stack([seen.scores for seen in who]) - self._threshold)
 
 
 class Follower:
