@@ -2,7 +2,7 @@
 import os
 from fractions import Fraction
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Final, Optional, Tuple, cast
 
 import av
 import cv2
@@ -10,7 +10,7 @@ import numpy as np
 
 from .frames import Frame
 
-CODEC = 'mpeg4'
+CODEC: Final = 'mpeg4'
 # Ticks a second of an overlay's clock: the greatest that MPEG-4 takes and that rates of 24, 25, 30 and 50 divide.
 CLOCK = 60000
 BITS_PER_PIXEL = 4
@@ -85,6 +85,7 @@ class VideoWriter:
     def _mux(self, packet: av.Packet) -> None:
         """One packet late: how long a frame is shown is known when the next one comes."""
         if self._packet is not None:
-            self._packet.duration = packet.pts - self._packet.pts
+            # An encoder's packets have times.
+            self._packet.duration = cast(int, packet.pts) - cast(int, self._packet.pts)
             self._container.mux(self._packet)
         self._packet = packet

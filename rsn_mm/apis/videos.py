@@ -64,19 +64,19 @@ class VideoFile:
             self._decoder = decoder = Decoder(container, stream)
             waiting: Optional[Frame] = None
             start = 0.  # when the one that waits is shown
-            last = 1 / (stream.average_rate or DEFAULT_RATE)
+            last = float(1 / (stream.average_rate or DEFAULT_RATE))
             for index, (image, time, duration) in enumerate(decoder):
                 now = float(last if time is None else time)
                 if waiting is not None:
                     if time is None or now <= start:
-                        now = start + float(last)
+                        now = start + last
                     yield _shown(waiting, now - start)
                 else:
                     now = 0.
                 waiting, start, last = Frame(self.name, index, image, now), now, duration or last
             if waiting is not None:
-                yield _shown(waiting, float(last))
-            _complain(container, stream, decoder, waiting, float(last))
+                yield _shown(waiting, last)
+            _complain(container, stream, decoder, waiting, last)
 
 
 class Decoder:
@@ -102,7 +102,7 @@ class Decoder:
             turns = round(frame.rotation / 90) % 4
             if turns:
                 image = np.rot90(image, turns)
-            base = frame.time_base or self._stream.time_base
+            base = frame.time_base or self._stream.time_base or 0
             yield _Decoded(np.ascontiguousarray(image), None if frame.time is None else frame.time - start,
                            float((frame.duration or 0) * base))
 
@@ -186,7 +186,7 @@ def _complain(container: av.container.InputContainer, stream: av.video.stream.Vi
 
 def _length(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Optional[float]:
     """Seconds that the video should last, if the container tells it of the video alone."""
-    if stream.duration is not None:
+    if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     told = stream.metadata.get('DURATION')
     if told is not None:
