@@ -2,7 +2,7 @@
 import functools
 import inspect
 import math
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Type
 
 import torch
 from torch import nn
@@ -35,7 +35,7 @@ def names_group_counts(init: Callable[..., None]) -> Callable[..., None]:
     return checked
 
 
-def _widths(cls: type, init: Callable[..., None], bound: inspect.BoundArguments) -> Dict[str, int]:
+def _widths(cls: Type[nn.Module], init: Callable[..., None], bound: inspect.BoundArguments) -> Dict[str, int]:
     """Channels of each GroupNorm of the same module with one group, which fits any; without memory for its weights."""
     module = cls.__new__(cls)
     bound.arguments[next(iter(bound.arguments))] = module
@@ -44,8 +44,8 @@ def _widths(cls: type, init: Callable[..., None], bound: inspect.BoundArguments)
     return {name: part.num_channels for name, part in module.named_modules() if isinstance(part, nn.GroupNorm)}
 
 
-def _refuse(cls: type, norm_cfg: dict, widths: Dict[str, int], cause: Exception) -> None:
-    groups = norm_cfg.get('num_groups')
+def _refuse(cls: Type[nn.Module], norm_cfg: dict, widths: Dict[str, int], cause: Exception) -> None:
+    groups: Any = norm_cfg.get('num_groups')
     fits = isinstance(groups, int) and groups > 0
     misfits = [name for name, width in widths.items() if not fits or width % groups]
     if not misfits:

@@ -40,7 +40,8 @@ def test_download_fetches_what_can_be_fetched(capsys) -> None:
     path.touch()
     assert main(['download', 'rsn18', 'rsn50', SHIPPED, '--no-progress']) == 1
     captured = capsys.readouterr()
-    assert captured.out.splitlines() == [f'rsn50: {path}', f'{SHIPPED}: in the package, nothing to fetch: {weights_of(SHIPPED)}']
+    assert captured.out.splitlines() == [
+        f'rsn50: {path}', f'{SHIPPED}: in the package, nothing to fetch: {weights_of(SHIPPED)}']
     assert 'rsn18: td-hm_rsn18' in captured.err and f'put it into {str(checkpoint_folder())!r}' in captured.err
 
 
