@@ -1,14 +1,14 @@
 """The people of frames, by a detector: in every frame, or in every n-th of a video."""
 from contextlib import suppress
 from threading import Lock
-from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, cast
 
 import numpy as np
 
 from ..pictures import UnusableInput
 from .carrying import CarriedPeople, Joints
 from .crops import usable
-from .detectors import Boxes, Detector, GivenDetector
+from .detectors import BatchDetector, Boxes, Detector, GivenDetector
 from .frames import Frame
 from .results import Skipped
 
@@ -29,7 +29,7 @@ def find_people(frames: Sequence[Frame], detector: Detector, skipped: List[Skipp
     together: Optional[Sequence[Boxes]] = None
     if len(frames) > 1:
         with suppress(Exception):  # that of one frame, which comes again below, after the frames before it
-            together = detector.detect(frames)  # type: ignore[attr-defined]  # of those that take more than one
+            together = cast(BatchDetector, detector).detect(frames)
     for i, frame in enumerate(frames):
         try:
             boxes, scores = detector(frame, frame.number) if together is None else together[i]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic
-from typing import Callable, Deque, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
+from typing import Callable, Deque, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
