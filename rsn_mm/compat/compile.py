@@ -34,8 +34,8 @@ def install() -> None:
 
 
 def _compile_networks(module: ModuleType) -> None:
-    Runner = module.Runner
-    load_or_resume, compile_step = Runner.load_or_resume, Runner._maybe_compile
+    runner_class = module.Runner
+    load_or_resume, compile_step = runner_class.load_or_resume, runner_class._maybe_compile
 
     # The last thing that training, validation and testing have in common before they begin.
     def load_or_resume_and_compile(self: 'Runner') -> None:
@@ -49,8 +49,8 @@ def _compile_networks(module: ModuleType) -> None:
         if not hasattr(_estimator(self.model), 'backbone'):
             compile_step(self, target)
 
-    Runner.load_or_resume = load_or_resume_and_compile
-    Runner._maybe_compile = maybe_compile
+    runner_class.load_or_resume = load_or_resume_and_compile
+    runner_class._maybe_compile = maybe_compile
 
 
 def compile_network(model: nn.Module, options: Dict[str, Any]) -> None:
