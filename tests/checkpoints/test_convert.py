@@ -34,7 +34,7 @@ class TestFromTheAuthors:
         """
 
         def difference(turned_image=True, expansion=1, **kwargs):
-            ours = make_ours(**SIZES, stem_channels=16, expansion=expansion).double()
+            ours = make_ours(**SIZES, stem_channels=16, expansion=expansion, branch_width_from='input').double()
             authors = as_trained(authors_network(**SIZES, stem=16, channels=32, joints=5, expansion=expansion)).double()
             state = authors.state_dict()
             ours.load_state_dict(convert(unwrapped({f'module.{name}': state[name] for name in state}), 'ours', **kwargs))

@@ -1,7 +1,7 @@
 """Every way in decodes alike: orientation, bit depth, animation, damage, any suffix."""
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import cv2
 import numpy as np
@@ -29,14 +29,15 @@ def encode(form: str, image: Any = None, **options: Any) -> bytes:
     return data.getvalue()
 
 
-def by_every_way(data: bytes, folder: Path, suffix: str) -> list:
+def by_every_way(data: bytes, folder: Path, suffix: str, fault: Optional[str] = None) -> list:
     path = folder / f'picture{suffix}'
     path.write_bytes(data)
     skipped: list = []
     found = [frame.image for frame in read_frames(find_sources(path, skipped), skipped)]
     assert not skipped
     found.append(LoadImage()(dict(img_path=str(path)))['img'])
-    assert photo_fault(Photo(str(path), 1, found[0].shape[1::-1])) is None
+    said = photo_fault(Photo(str(path), 1, found[0].shape[1::-1]))
+    assert (None if said is None else said.kind) == fault
     if read_header(data) is not None:  # what the server takes
         found.append(decode_upload(data, Limits()))
     return found
@@ -52,7 +53,9 @@ def test_orientation(form: str, suffix: str, orientation: int, tmp_path: Path) -
     with Image.open(io.BytesIO(data)) as image:
         expected = np.asarray(ImageOps.exif_transpose(image).convert('RGB'))[..., ::-1].astype(int)
     assert expected.shape[0] == (40 if orientation > 4 else 24)
-    for found in by_every_way(data, tmp_path, suffix):
+    # Labels that were made on the pixels as stored have the same size then, so they may lie wrongly.
+    fault = 'photo turned' if orientation in (2, 3, 4) else None
+    for found in by_every_way(data, tmp_path, suffix, fault):
         assert found.shape == expected.shape and np.abs(found - expected).mean() < 2
 
 

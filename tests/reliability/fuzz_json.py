@@ -87,7 +87,7 @@ def outcome(reader: str, path: Path) -> str:
     try:
         READERS[reader](path)
     except (ValueError, OSError) as error:
-        return type(error).__name__
+        return 'ValueError' if isinstance(error, ValueError) else 'OSError'
     except Exception as error:
         return f'FAILURE: {type(error).__name__}: {error}'[:120]
     return 'read'
