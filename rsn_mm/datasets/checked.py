@@ -17,7 +17,7 @@ from ..transforms import UnreadableImageError
 from .faults import WHOLE_BODY, Layout
 from .judged_files import UNSAID, judge_detection_file, judge_file, refuse, say
 from .kinds import Fault
-from .mpii import mpii_as_coco
+from .mpii import mpii_as_coco, mpii_test_as_coco
 from .packed import PackedPerson, is_no_person, join, pack, parse_person, with_outline
 from .unreadable import Unreadable, UnreadableCount
 
@@ -248,7 +248,8 @@ class MpiiDataset(CheckedFiles, mmpose_datasets.MpiiDataset):
         return super().layout(metainfo)._replace(sized=False, names=())
 
     def _load_annotations(self) -> Tuple[List[dict], List[dict]]:
-        truth = judge_file(self.ann_file, self.layout(self._metainfo), mpii_as_coco)
+        adapt = mpii_test_as_coco if self.test_mode else mpii_as_coco
+        truth = judge_file(self.ann_file, self.layout(self._metainfo), adapt)
         self._say(truth.faults, self.ann_file)
         try:
             instances, images = super()._load_annotations()

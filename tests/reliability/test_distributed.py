@@ -130,7 +130,7 @@ def test_two_processes_evaluate_as_one(place: Place, one: str, two: str, name: s
         assert len(reports) == bool(broken)
         for report in reports:
             assert f'for {left_out} of {PERSONS} persons, as {len(broken)} of their photos cannot be read' in report
-            assert report.count('the JPEG file is cut short') == 1
+            assert report.count('the file is cut short') == 1
 
 
 def test_an_unreadable_photo_of_one_process_stops_both(place: Place, two: str) -> None:

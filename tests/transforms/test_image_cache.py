@@ -4,12 +4,11 @@ import os
 import pickle
 
 import cv2
-import mmcv
 import numpy as np
 import pytest
 from mmpose.datasets.transforms import LoadImage as MMPoseLoadImage
 
-from rsn_mm.transforms import LoadImage
+from rsn_mm.transforms import LoadImage, loading
 from rsn_mm.transforms.image_cache import ImageCache
 
 
@@ -58,9 +57,8 @@ class TestImageCache:
 @pytest.fixture
 def decoded(monkeypatch) -> list:
     """Fills with the length of every file that is decoded."""
-    lengths, decode = [], mmcv.imfrombytes
-    monkeypatch.setattr(mmcv, 'imfrombytes', lambda content, **kwargs: (lengths.append(len(content)),
-                                                                        decode(content, **kwargs))[1])
+    lengths, decode = [], loading.decode_picture
+    monkeypatch.setattr(loading, 'decode_picture', lambda content: (lengths.append(len(content)), decode(content))[1])
     return lengths
 
 
