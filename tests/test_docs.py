@@ -12,7 +12,7 @@ import rsn_mm.models.backbones
 from rsn_mm.registry import MODELS
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / 'README.md', ROOT / 'CHANGELOG.md', *sorted((ROOT / 'docs').glob('*.md'))]
+PAGES = [ROOT / 'README.md', ROOT / 'CHANGELOG.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').glob('**/*.md'))]
 README = (ROOT / 'README.md').read_text()
 INDEX = {model['Name']: model for model in yaml.safe_load((ROOT / 'configs/metafile.yml').read_text())['Models']}
 
@@ -34,6 +34,19 @@ def test_doctests() -> None:
 def test_links_lead_to_files(page: Path) -> None:
     targets = re.findall(r'\]\((?!https?:)([^)#]+)', page.read_text())
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def anchors(page: Path) -> List[str]:
+    """Of a page's headings, as GitHub makes them."""
+    headings = re.findall(r'^#+ (.+)$', re.sub(r'```.*?```', '', page.read_text(), flags=re.DOTALL), flags=re.MULTILINE)
+    return [re.sub(r'[^\w -]', '', heading.lower()).replace(' ', '-') for heading in headings]
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)
+def test_anchors_lead_to_headings(page: Path) -> None:
+    targets = re.findall(r'\]\((?!https?:)([^)#]*)#([^)]+)\)', page.read_text())
+    assert [(target, anchor) for target, anchor in targets
+            if anchor not in anchors(page.parent / target if target else page)] == []
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)

@@ -5,6 +5,7 @@ Exit status: 0 no errors (warnings do not count), 1 errors, 2 wrong usage.
 Examples:
     python tools/check_dataset.py configs/rsn50_coco_256x192.py --split train
     python tools/check_dataset.py --ann person_keypoints_train2017.json --images train2017 --json faults.json
+    python tools/check_dataset.py --kinds
 """
 import argparse
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 import rsn_mm  # noqa: F401  closes the gaps of the stack
-from rsn_mm.datasets.checking import SPLITS, Source, as_text, check, sources_of_config, write_report
+from rsn_mm.datasets.checking import SPLITS, Source, as_text, check, kinds_as_text, sources_of_config, write_report
 from rsn_mm.datasets.kinds import KINDS
 
 
@@ -30,7 +31,11 @@ def main() -> int:
     parser.add_argument('--all', action='store_true', help='list all faults (default: the first 10 of each kind)')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, metavar='N', help='threads (default: %(default)s)')
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
+    parser.add_argument('--kinds', action='store_true', help='say what can be found and what training does about it, and end')
     args = parser.parse_args()
+    if args.kinds:
+        print(kinds_as_text())
+        return 0
     if (args.config is None) == (args.ann is None):
         parser.error('give either CONFIG or --ann FILE')
     if args.ann is not None and (args.images is None) != args.no_photos:

@@ -10,7 +10,7 @@ from ..files import write_whole
 from ..registry import DATASETS
 from .faults import WHOLE_BODY, Layout
 from .judged_files import judge_detection_file, judge_file
-from .kinds import KINDS, Fault
+from .kinds import KEPT, KINDS, LEFT_OUT, STOPS, Fault
 from .mpii import mpii_as_coco
 from .photos import Photo, find_photo_faults
 
@@ -108,6 +108,13 @@ def check(source: Source, workers: int = 1, progress: bool = True) -> Iterator[F
                         (image['width'], image['height']) if 'width' in image else None)
                   for image in truth.content['images']]
         yield from find_photo_faults(dict.fromkeys(photos), workers, progress)
+
+
+def kinds_as_text() -> str:
+    """All kinds of faults, a line each as :func:`as_text` says it, those that stop a training first."""
+    order = [STOPS, LEFT_OUT, KEPT]
+    return '\n'.join(f'{level}: {kind} ({meaning}; in training: {in_training})'
+                     for kind, (level, in_training, meaning) in sorted(KINDS.items(), key=lambda item: order.index(item[1][1])))
 
 
 def as_text(faults: Sequence[Fault], most: Optional[int] = 10) -> str:

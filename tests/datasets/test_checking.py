@@ -1,5 +1,6 @@
 """The command that checks a data set: what it lists, its report and its exit status."""
 import json
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -122,5 +123,15 @@ class TestConfigs:
 
 def test_the_documentation_lists_every_kind(config_dir: Path) -> None:
     text = (config_dir.parent / 'docs' / 'data-checks.md').read_text()
-    assert [kind for kind, (level, in_training, meaning) in KINDS.items()
-            if f'| {kind} | {level} | {meaning} | {in_training} |' not in text] == []
+    rows = dict(re.findall(r'^\| (kept|left out|stops) \| .* \| (.*) \|$', text, flags=re.MULTILINE))
+    listed = {kind: in_training for in_training, kinds in rows.items() for kind in re.sub(r' \(.*?\)', '', kinds).split(', ')}
+    assert listed == {kind: in_training for kind, (_, in_training, _) in KINDS.items()}
+
+
+def test_the_tool_says_what_each_kind_is(run: Callable[..., Tuple[int, str]]) -> None:
+    status, text = run('--kinds')
+    assert status == 0
+    assert 'error: box empty (a box of no area; in training: left out)' in text
+    lines = text.splitlines()
+    assert len(lines) == len(KINDS)
+    assert lines == sorted(lines, key=lambda line: ['stops)', 'left out)', 'kept)'].index(line.split('in training: ')[1]))
