@@ -1,9 +1,10 @@
 """The network alone, from image tensor to the heatmaps that are decoded: stock MMPose, rsn_mm, and rsn_mm fused.
 
-    python benchmarks/forward.py [--depth 18] [--num-stages 1] [--batch-size 8] [--compile]
+    python benchmarks/forward.py [--depth 18] [--num-stages 1] [--batch-size 8] [--wide] [--compile]
 
 The floor beside each row is the time that its multiplications would take in one large matrix product on the same cores.
 """
+import copy
 from typing import Any, Callable, Dict
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from rsn_mm.deploy import fuse
+from rsn_mm.models import RSN
 
 MATRIX = 2048
 TOLERANCE = 1e-4  # of the largest heatmap value
@@ -24,6 +26,7 @@ def main() -> None:
     arguments.add_argument('--input-size', type=int, nargs=2, default=(192, 256), metavar=('W', 'H'))
     arguments.add_argument('--batch-size', type=int, default=8)
     arguments.add_argument('--pad', type=int, nargs='*', default=[], help='also pad the branches to multiples of these')
+    arguments.add_argument('--wide', action='store_true', help='also the wide form (expansion 4) of the same depth and stages')
     arguments.add_argument('--compile', action='store_true', help='also the fused model through torch.compile')
     options = arguments.parse_args()
 
@@ -37,11 +40,14 @@ def main() -> None:
     }
     for multiple in options.pad:
         rivals[f'rsn_mm, fused, branches padded to {multiple}'] = last_heatmaps(fuse(ours, multiple), images)
+    wide = {f'rsn_mm, wide, {form}': last_heatmaps(change(wide_network(ours, options.depth, options.num_stages)), images)
+            for form, change in (('not fused', nn.Module.eval), ('fused', fuse)) if options.wide}
     if options.compile:
         rivals['rsn_mm, fused and compiled'] = torch.compile(last_heatmaps(fuse(ours), images))
 
     with torch.no_grad():
         check_agreement(rivals)
+        rivals.update(wide)  # other numbers, of another network
         macs = {name: count_macs(rival) / options.batch_size for name, rival in rivals.items() if 'compiled' not in name}
         square = torch.randn(MATRIX, MATRIX)
         timings = take_turns({**rivals, 'matmul': lambda: square @ square}, options.rounds)
@@ -56,6 +62,13 @@ def main() -> None:
     report.note(f'gmacs: multiplications of convolutions a person. of_matmul_rate: those a second, against {rate / 1e9:.0f} G '
                 f'in a {MATRIX}x{MATRIX} float32 matrix product in the same run.\n')
     report.write(options.out)
+
+
+def wide_network(model: nn.Module, depth: int, num_stages: int) -> nn.Module:
+    """``model`` with levels four times as wide, with random weights."""
+    wide = copy.deepcopy(model)
+    wide.backbone = RSN(depth=depth, num_stages=num_stages, expansion=4)
+    return wide.eval()
 
 
 def last_heatmaps(model: nn.Module, images: Tensor) -> Callable[[], Tensor]:

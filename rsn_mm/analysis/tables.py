@@ -65,10 +65,11 @@ def compare_rows(tables: Sequence[int], configs: Path, logs: Optional[Path] = No
     counted: Dict[str, Tuple[Complexity, Complexity]] = {}
     rows = []
     for row in paper.ROWS:
-        for config in (row.config, row.wide):
-            if row.table in tables and (config is not None or config is row.config):
-                measured = None if config is None else results[paper.METRICS[row.table]].get(config)
-                rows.append(_compare(row, config, configs, counted, measured))
+        if row.table not in tables:
+            continue
+        for config in (row.config, row.wide) if row.wide else (row.config, ):
+            measured = None if config is None else results[paper.METRICS[row.table]].get(config)
+            rows.append(_compare(row, config, configs, counted, measured))
     return rows
 
 

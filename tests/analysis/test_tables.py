@@ -94,9 +94,13 @@ class TestRows:
         assert row.measured.value == pytest.approx(91)
 
     def test_the_wide_form_is_a_row_of_its_own(self, two_configs):
-        rows = [row for row in compare_rows([3], two_configs) if row.paper.name == 'RSN-50']
-        assert [row.config for row in rows] == ['rsn50_coco_256x192', 'rsn50_wide_coco_256x192']
-        assert len([row for row in compare_rows([3], two_configs) if row.paper.name == 'ResNet-50']) == 1
+        rows = compare_rows([3], two_configs)
+        assert [row.config for row in rows if row.paper.name == 'RSN-50'] == ['rsn50_coco_256x192', 'rsn50_wide_coco_256x192']
+        assert len([row for row in rows if row.paper.name == 'ResNet-50']) == 1
+
+    def test_every_other_row_comes_once(self, two_configs):
+        expected = [row for row in paper.ROWS if row.table in (6, 8) for _ in range(2 if row.wide else 1)]
+        assert [row.paper for row in compare_rows([6, 8], two_configs)] == expected
 
     def test_fits_where_resnet_of_its_depth_does(self):
         """ResNet-50 is printed at 0.9 of its count: an RSN-50 of 0.855 to 0.945 fits."""

@@ -1,5 +1,6 @@
 """Exported files: what is in them, that they compute what MMPose computes, and what is refused."""
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -86,9 +87,11 @@ def test_batch_is_free_and_norms_are_folded(exported: Path) -> None:
     assert all(node.domain in ('', 'ai.onnx') for node in graph.node)
 
 
-def shrunk(config: Path) -> nn.Module:
+def shrunk(config: Path, **changes: Any) -> nn.Module:
     """A config's model with two levels of one block and narrow channels, for small crops; stages, PRM and joints stay."""
     cfg = Config.fromfile(config).model
+    for part in (cfg.backbone, cfg.head):
+        part.update(changes)
     cfg.backbone.update(num_blocks=[1, 1], stem_channels=8, unit_channels=16)
     cfg.head.update(num_units=2, in_channels=16, encoder=None)
     cfg.head.decoder.update(input_size=INPUT_SIZE, heatmap_size=tuple(side // 4 for side in INPUT_SIZE))
@@ -102,6 +105,17 @@ def test_wide_configs_are_fused(config: Path, crops: np.ndarray) -> None:
     assert model.backbone.body.stages[0].down.levels[0][0].exit.conv.out_channels == 4 * 8
     expected, fused = (reference_heatmaps(net, crops[:2]) for net in (model, fuse(model)))
     assert (fused - expected).abs().max() < 1e-5 * expected.abs().max()
+
+
+def test_a_wide_config_is_exported(crops: np.ndarray, tmp_path: Path) -> None:
+    """The one with all that a wide config can have; a stage of it, since every stage takes ten seconds to export."""
+    config = next(path for path in WIDE_CONFIGS if path.stem == '4xrsn50_wide_prm_coco_384x288')
+    model = shrunk(config, num_stages=1)
+    expected = reference_heatmaps(model, crops[:2]).numpy()
+    export_onnx(model, tmp_path / 'model.onnx', outputs='both')
+    keypoints, _, heatmaps = run(tmp_path / 'model.onnx', crops[:2])
+    assert np.abs(heatmaps - expected).max() < 1e-5 * np.abs(expected).max()
+    np.testing.assert_allclose(keypoints, [model.head.decoder.decode(maps)[0][0] for maps in expected], atol=1e-3)
 
 
 def test_the_model_stays_as_it_was(model: nn.Module, exported: Path) -> None:
