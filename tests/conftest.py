@@ -173,9 +173,10 @@ def coco_file() -> Callable[..., str]:
 def mpii_file() -> Callable[..., str]:
     """Write an annotation file of MMPose's MPII: people alike in the image ``1.jpg``."""
 
-    def write(path: Path, num_people: int = 2) -> str:
+    def write(path: Path, num_people: int = 2, **changes: Any) -> str:
         person = dict(image='1.jpg', center=[50., 60.], scale=.5, joints=[[30. + i, 40.] for i in range(16)],
                       joints_vis=[1] * 16)
+        person.update(changes)
         path.write_text(json.dumps([person] * num_people))
         return str(path)
 

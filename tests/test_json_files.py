@@ -1,4 +1,5 @@
 """JSON files, whole and broken."""
+import gzip
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
 
 
 @pytest.mark.parametrize('content, message', [
-    (b'', 'it is not JSON'), (b'[1', 'it is not JSON'), (b'"\xff"', 'it is not JSON'),
+    (b'', 'it is no whole JSON'), (b'[1', 'it is no whole JSON'), (b'"\xff"', 'not utf-8 at byte 1'),
+    (gzip.compress(b'[]'), 'compressed by gzip: unpack it'),
     pytest.param(b'[' * 10**5, 'it is nested too deeply', id='lists'),
     pytest.param(b'{"a":' * 10**5, 'it is nested too deeply', id='objects')])
 def test_broken_files(tmp_path: Path, content: bytes, message: str) -> None:

@@ -17,7 +17,7 @@ from ..transforms import UnreadableImageError
 from .faults import WHOLE_BODY, Layout
 from .judged_files import UNSAID, judge_detection_file, judge_file, refuse, say
 from .kinds import Fault
-from .mpii import mpii_as_coco, mpii_test_as_coco
+from .mpii import mpii_as_coco
 from .packed import PackedPerson, is_no_person, join, pack, parse_person, with_outline
 from .unreadable import Unreadable, UnreadableCount
 
@@ -44,7 +44,7 @@ class CheckedFiles(_Dataset):
 
     Raises:
         FileNotFoundError: if the annotation, box or head-box file does not exist.
-        ValueError: if ``max_unreadable`` is out of its range; if a file is no JSON in UTF-8 or not in its format, naming the
+        ValueError: if ``max_unreadable`` is out of its range; if a file is no JSON or not in its format, naming the
             entry; if no person is left to train or test on, with the reasons.
     """
     skip_unreadable = False
@@ -248,8 +248,7 @@ class MpiiDataset(CheckedFiles, mmpose_datasets.MpiiDataset):
         return super().layout(metainfo)._replace(sized=False, names=())
 
     def _load_annotations(self) -> Tuple[List[dict], List[dict]]:
-        adapt = mpii_test_as_coco if self.test_mode else mpii_as_coco
-        truth = judge_file(self.ann_file, self.layout(self._metainfo), adapt)
+        truth = judge_file(self.ann_file, self.layout(self._metainfo), mpii_as_coco, needs_joints=not self.test_mode)
         self._say(truth.faults, self.ann_file)
         try:
             instances, images = super()._load_annotations()
@@ -257,9 +256,14 @@ class MpiiDataset(CheckedFiles, mmpose_datasets.MpiiDataset):
             first: Dict[str, Any] = next((fault._asdict() for fault in truth.faults), dict(annotation_id='?', detail=error))
             raise ValueError(f'{type(self).__name__} cannot use {self.ann_file!r}: person {first["annotation_id"]}: '
                              f'{first["detail"]}. Mend the file.') from error
-        usable = {person['id'] for person in truth.content['annotations']}
+        usable = {person['id'] for person in truth.content['annotations']
+                  if self.test_mode or person.get('num_keypoints') != 0}
         instances = [person for person in instances if person['id'] in usable]
         if not self.test_mode:
             for instance in instances:
                 instance['keypoints'] = instance['keypoints'] - 1
         return instances, images
+
+    def _get_topdown_data_infos(self, instance_list: List[dict]) -> List[dict]:
+        """MMPose's, which drops people without a joint right of or below the corner; to predict them, none is needed."""
+        return instance_list if self.test_mode else super()._get_topdown_data_infos(instance_list)

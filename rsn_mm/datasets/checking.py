@@ -27,6 +27,7 @@ class Source(NamedTuple):
         is_mpii (bool): Whether the annotations are MPII's.
         layout (Layout): What the data set expects of an annotation. By default what the file's own categories say.
         needs_crowd_index (bool): Whether it is scored with ``iou_type='keypoints_crowd'``.
+        is_test (bool): Whether the data set is in test mode; then nobody needs a labelled joint in MPII's.
     """
     annotations: str
     images: Optional[str]
@@ -34,6 +35,7 @@ class Source(NamedTuple):
     is_mpii: bool = False
     layout: Layout = Layout()
     needs_crowd_index: bool = False
+    is_test: bool = False
 
 
 def sources_of_config(config: Union[str, os.PathLike], split: str = 'train', options: Optional[dict] = None) -> List[Source]:
@@ -67,7 +69,8 @@ def _sources(dataset: Any) -> Iterator[Source]:
         root = dataset.get('data_root') or ''
         images = (dataset.get('data_prefix') or {}).get('img') or ''
         yield Source(os.path.join(root, dataset['ann_file']), os.path.join(root, images), dataset.get('bbox_file'),
-                     str(dataset['type']).split('.')[-1] == 'MpiiDataset', _layout(dataset))
+                     str(dataset['type']).split('.')[-1] == 'MpiiDataset', _layout(dataset),
+                     is_test=bool(dataset.get('test_mode')))
     elif isinstance(dataset, dict):
         yield from _sources(dataset.get('dataset') or dataset.get('datasets'))
 
@@ -97,7 +100,7 @@ def check(source: Source, workers: int = 1, progress: bool = True) -> Iterator[F
     """
     layout = source.layout._replace(sized=not source.is_mpii)
     truth = judge_file(source.annotations, layout, mpii_as_coco if source.is_mpii else None, needs_people=not source.boxes,
-                       needs_crowd_index=source.needs_crowd_index)
+                       needs_joints=not (source.is_mpii and source.is_test), needs_crowd_index=source.needs_crowd_index)
     yield from truth.faults
     if not truth.content:
         return

@@ -36,12 +36,9 @@ def read_file(path: str) -> Tuple[Any, List[Fault]]:
     """Content of a JSON file with packed outlines, on a disk or behind a storage backend, or why there is none."""
     data = get(os.fspath(path))
     try:
-        return read_packed(bytes(data).decode('utf-8-sig')), []
-    except UnicodeDecodeError as error:
-        detail = f'it is no JSON file in UTF-8, not UTF-8 at byte {error.start}: {error.reason}'
-        return None, [Fault('file', detail, file_name=path)]
-    except (ValueError, RecursionError) as error:
-        return None, [Fault('file', f'it is no whole JSON file in UTF-8: {error}', file_name=path)]
+        return read_packed(bytes(data)), []
+    except ValueError as error:
+        return None, [Fault('file', str(error), file_name=path)]
 
 
 @no_collection()

@@ -33,13 +33,15 @@ class Judgement(NamedTuple):
         return [fault for fault in self.faults if KINDS[fault.kind].in_training == STOPS]
 
 
-def judge(content: Any, layout: Layout = ANY_LAYOUT, needs_people: bool = True, needs_crowd_index: bool = False) -> Judgement:
+def judge(content: Any, layout: Layout = ANY_LAYOUT, needs_people: bool = True, needs_joints: bool = True,
+          needs_crowd_index: bool = False) -> Judgement:
     """Judge the content of a file. What is kept is changed in place, not copied.
 
     Args:
         content: The file as ``json.load`` gives it.
         layout (Layout): What the data set expects of an annotation. Defaults to ``keypoints``, as many as the categories name.
         needs_people (bool): False for what has no annotations or none that can be used, such as COCO's ``image_info``.
+        needs_joints (bool): False for people to predict, of whom nobody needs a labelled joint, such as MPII's.
         needs_crowd_index (bool): Whether photos need the number ``crowdIndex``.
     """
     if not isinstance(content, dict) or not isinstance(content.get('images'), list) or not isinstance(
@@ -53,7 +55,7 @@ def judge(content: Any, layout: Layout = ANY_LAYOUT, needs_people: bool = True, 
         if lacking:
             faults.append(Fault('crowd index', f'{len(lacking)} photos, the first: crowdIndex='
                                 f'{images[lacking[0]].get("crowdIndex")!r:.50} where a number is expected', None, lacking[0]))
-    persons = _Persons(images, categories, layout)
+    persons = _Persons(images, categories, layout, needs_joints)
     annotations = persons.judge(content.get('annotations', []), faults)
     stopped = any(KINDS[fault.kind].in_training == STOPS for fault in faults)
     if not stopped and (needs_people or content.get('annotations')):
@@ -140,8 +142,9 @@ def _judge_images(entries: Sequence[Any], sized: bool, faults: List[Fault]) -> D
 class _Persons:
     """Judges annotations one by one, and knows what all of them have in common."""
 
-    def __init__(self, images: Mapping[int, Mapping[str, Any]], categories: _Categories, layout: Layout) -> None:
-        self.images, self.categories, self.layout = images, categories, layout
+    def __init__(self, images: Mapping[int, Mapping[str, Any]], categories: _Categories, layout: Layout,
+                 needs_joints: bool) -> None:
+        self.images, self.categories, self.layout, self.needs_joints = images, categories, layout, needs_joints
         self.usable: Counter = Counter()  # by category
         self.reasons: Counter = Counter()
         self.without_area = 0
@@ -189,7 +192,8 @@ class _Persons:
             found.append(('unknown category', f'category_id={category}, where the file lists '
                           f'{", ".join(map(str, self.categories.fields))}'))
         fields = self.categories.fields.get(category, self.layout.fields)
-        return found + annotation_faults(annotation, _size_wh(image), fields)
+        found += annotation_faults(annotation, _size_wh(image), fields)
+        return found if self.needs_joints else [fault for fault in found if fault[0] != 'no joint']
 
     def _complete(self, annotation: Dict[str, Any], image: Mapping[str, Any], kinds: Set[str]) -> None:
         """Give an annotation the fields that it may lack, and make those that are odd what they mean."""
@@ -214,10 +218,10 @@ class _Persons:
             count = len(flags) - flags.count(0)
             if 'num_keypoints' in annotation or not count:
                 annotation['num_keypoints'] = count
-        if annotation['iscrowd'] or not count:
+        if annotation['iscrowd'] or not count and self.needs_joints:
             self.reasons['a crowd' if annotation['iscrowd'] else 'no joint'] += 1
             return
-        if not self.usable:
+        if not self.usable and self.needs_joints:
             self.num_joints, self.never = len(flags), set(range(len(flags)))
         self.usable[annotation['category_id']] += 1
         if self.never:
@@ -227,7 +231,7 @@ class _Persons:
         """What is said once of all of them."""
         if not self.usable:
             reasons = ', '.join(f'{count} of {kind!r}' for kind, count in self.reasons.most_common())
-            yield Fault('nobody', 'no person in it has a box and a labelled joint' +
+            yield Fault('nobody', f'no person in it has a box{" and a labelled joint" if self.needs_joints else ""}' +
                         (f'; {reasons}' if reasons else ', no annotation at all'))
             return
         if self.without_area:

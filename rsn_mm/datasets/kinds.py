@@ -18,7 +18,7 @@ class Kind(NamedTuple):
 
 
 KINDS: Dict[str, Kind] = {
-    'file': Kind('error', STOPS, 'no JSON in UTF-8, or not in the format of a data set'),
+    'file': Kind('error', STOPS, 'no JSON, or not in the format of a data set'),
     'entry': Kind('error', STOPS, 'an entry that is no object, or an id that is no integer of 64 bits'),
     'category': Kind('error', STOPS, 'categories that are no list of objects with an id of their own'),
     'nobody': Kind('error', STOPS, 'a file without a person to train or to score on'),

@@ -9,7 +9,7 @@ def mpii_as_coco(persons: Sequence[Mapping[str, Any]], num_keypoints: int = 16) 
     """MPII's list of persons in COCO's format. Ids are positions, of persons and of photos; sizes of photos are not known.
 
     Raises:
-        TypeError: if it is no list of persons.
+        TypeError: if it is no list of persons, or a photo has no number for a name, which MMPose takes for its id.
     """
     if not isinstance(persons, list) or not all(isinstance(person, dict) for person in persons):
         raise TypeError('it is no list of persons, as MPII annotations are')
@@ -25,19 +25,11 @@ def mpii_as_coco(persons: Sequence[Mapping[str, Any]], num_keypoints: int = 16) 
         triplets = [value for joint, flag in zip(joints, flags)
                     for value in (*joint, 2 * flag if is_number(flag) else flag)] if fits else joints
         name = person.get('image')
+        if isinstance(name, str) and not name.split('.')[0].strip().isdecimal():
+            raise TypeError(f"person {i}: image={name!r:.50}: a number is expected before the suffix, as in '000001163.jpg'")
         image_id = names.setdefault(name, len(names)) if isinstance(name, str) else None
         annotations.append(dict(id=i, image_id=image_id, category_id=1, keypoints=triplets, area=1.,
                                 bbox=[x - side / 2, y - side / 2, side, side]))
     images = [dict(id=image_id, file_name=name) for name, image_id in names.items()]
     return dict(images=images, annotations=annotations,
                 categories=[dict(id=1, name='person', keypoints=[str(i) for i in range(num_keypoints)])])
-
-
-def mpii_test_as_coco(persons: Sequence[Mapping[str, Any]], num_keypoints: int = 16) -> Dict[str, Any]:
-    """:func:`mpii_as_coco` of people to predict: those without labels, as all of the server's are, count as labelled."""
-    content = mpii_as_coco(persons, num_keypoints)
-    for person in content['annotations']:
-        joints = person['keypoints']
-        if isinstance(joints, list) and len(joints) % 3 == 0 and not any(joints[2::3]):
-            joints[2::3] = [2] * (len(joints) // 3)
-    return content

@@ -3,12 +3,12 @@
 A polygon of 50 numbers takes 1.7 kB as a Python list and 0.5 kB packed. MMPose holds every annotation twice, copied deeply,
 and then once more in bytes.
 """
-import json
 import pickle
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from ..json_files import parse_json
 from .values import is_region
 
 PROTOCOL = 4  # MMEngine's
@@ -32,13 +32,13 @@ class Outline:
         return pickle.loads, (self.packed, )
 
 
-def read_packed(text: str) -> Any:
-    """Content of JSON whose objects have an :class:`Outline` as ``segmentation``, if they have one.
+def read_packed(data: bytes) -> Any:
+    """Content of a JSON file whose objects have an :class:`Outline` as ``segmentation``, if they have one.
 
     Raises:
-        json.JSONDecodeError: if it is none.
+        ValueError: saying why, if it is none.
     """
-    return json.loads(text, object_hook=_pack_outline)
+    return parse_json(data, _pack_outline)
 
 
 def _pack_outline(entry: Dict[str, Any]) -> Dict[str, Any]:

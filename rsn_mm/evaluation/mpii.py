@@ -60,7 +60,7 @@ def read_server_images(annotations: Union[str, Path]) -> List[ServerImage]:
 def server_annotations(images: Sequence[ServerImage]) -> List[Dict[str, Any]]:
     """The scored persons in the JSON format of MMPose's ``MpiiDataset``, image by image.
 
-    The joints are unknown: none is labelled. They lie at pixel 1, because ``MpiiDataset`` drops persons with all joints at 0.
+    The joints are unknown: none is labelled.
 
     Args:
         images (Sequence[ServerImage]): From :func:`read_server_images`.

@@ -1,4 +1,5 @@
 """The command that checks a data set: what it lists, its report and its exit status."""
+import gzip
 import json
 import re
 import sys
@@ -70,7 +71,8 @@ class TestCommand:
         assert 'annotation 12, photo 1' in run(*arguments, '--all')[1]
 
     @pytest.mark.parametrize('data, detail', [
-        (b'{"images": [', 'no JSON'), (b'\xff\xfe{}', 'not UTF-8 at byte 0'), (b'[]', 'no object')])
+        (b'{"images": [', 'no whole JSON'), (b'{"a": "\xff"}', 'not utf-8 at byte 7'), (b'[]', 'no object'),
+        (gzip.compress(b'{}'), 'compressed by gzip: unpack it')])
     def test_broken_file(self, run: Callable, tmp_path: Path, data: bytes, detail: str) -> None:
         (tmp_path / 'a.json').write_bytes(data)
         status, text = run('--ann', tmp_path / 'a.json', '--no-photos')
@@ -119,6 +121,18 @@ class TestConfigs:
         assert [fault.kind for fault in faults] == ['photo missing']
         (tmp_path / 'b.json').write_text('{}')
         assert [fault.kind for fault in check(Source(str(tmp_path / 'b.json'), None, None, True))] == ['file']
+
+    def test_mpii_to_predict(self, tmp_path: Path, mpii_file: Callable) -> None:
+        """The checker knows from the config that nobody needs a joint there."""
+        mpii_file(tmp_path / 'a.json', joints_vis=[0] * 16)
+        part = dict(type='MpiiDataset', ann_file=str(tmp_path / 'a.json'))
+        (tmp_path / 'c.py').write_text(f'train_dataloader = dict(dataset={part})\n'
+                                       f'test_dataloader = dict(dataset={dict(part, test_mode=True)})')
+        kinds = {}
+        for split in ('train', 'test'):
+            source, = sources_of_config(tmp_path / 'c.py', split)
+            kinds[split] = [fault.kind for fault in check(source._replace(images=None))]
+        assert kinds == dict(train=['no joint', 'no joint', 'nobody'], test=[])
 
 
 def test_the_documentation_lists_every_kind(config_dir: Path) -> None:

@@ -105,7 +105,7 @@ class TestCoco:
     @pytest.mark.parametrize('data', [b'{"images": [', b'{"images": ["\xff"]}'])
     def test_broken_file(self, tmp_path: Path, kind: type, data: bytes) -> None:
         (tmp_path / 'a.json').write_bytes(data)
-        with pytest.raises(ValueError, match=rf"{kind.__name__} cannot use '.*a.json': it is no (whole )?JSON file in UTF-8"):
+        with pytest.raises(ValueError, match=rf"{kind.__name__} cannot use '.*a.json': it is no (whole )?JSON file"):
             kind(ann_file=str(tmp_path / 'a.json'), pipeline=[])
 
 
@@ -133,3 +133,19 @@ class TestMpii:
         (tmp_path / 'a.json').write_text(json.dumps([sound, {**sound, **change}, sound]))
         assert ids(MpiiDataset(ann_file=str(tmp_path / 'a.json'), pipeline=[])) == [0, 2]
         assert len(logged) == 1 and 'Ids: 1.' in logged[0]
+
+    @pytest.mark.parametrize('change', [dict(joints_vis=[0] * 16), dict(joints_vis=[0] * 16, joints=[[-1, -1]] * 16)])
+    def test_without_labels(self, tmp_path: Path, mpii_file: Callable, change: dict) -> None:
+        """Nobody learns from them, but they can be predicted."""
+        sound, without = (json.loads(Path(mpii_file(tmp_path / 'a.json', 1, **more)).read_text())[0] for more in ({}, change))
+        (tmp_path / 'a.json').write_text(json.dumps([sound, without]))
+        for test_mode, expected in ((False, [0]), (True, [0, 1])):
+            assert ids(MpiiDataset(ann_file=str(tmp_path / 'a.json'), test_mode=test_mode, pipeline=[])) == expected
+        (tmp_path / 'a.json').write_text(json.dumps([without]))
+        assert ids(MpiiDataset(ann_file=str(tmp_path / 'a.json'), test_mode=True, pipeline=[])) == [0]
+        with pytest.raises(ValueError, match='has a box and a labelled joint'):
+            MpiiDataset(ann_file=str(tmp_path / 'a.json'), pipeline=[])
+
+    def test_a_photo_without_a_number(self, tmp_path: Path, mpii_file: Callable) -> None:
+        with pytest.raises(ValueError, match=r"a.json': person 0: image='me.jpg': a number is expected"):
+            MpiiDataset(ann_file=mpii_file(tmp_path / 'a.json', image='me.jpg'), pipeline=[])

@@ -104,7 +104,7 @@ def test_memory_while_reading(file: str) -> None:
 
 def test_outlines_come_out_of_pickles_as_lists(tmp_path: Path) -> None:
     (tmp_path / 'a.json').write_text('{"segmentation": [[1, 2.5]], "other": {"segmentation": {"counts": [3]}}}')
-    content = read_packed((tmp_path / 'a.json').read_text())
+    content = read_packed((tmp_path / 'a.json').read_bytes())
     assert isinstance(content['segmentation'], Outline) and content['segmentation'].unpack() == [[1, 2.5]]
     assert pickle.loads(pickle.dumps(content)) == dict(segmentation=[[1, 2.5]], other=dict(segmentation=dict(counts=[3])))
 

@@ -50,7 +50,7 @@ class TestFiles:
     @pytest.mark.parametrize('content, message', [
         ('{"annotations": []}', r'must be a JSON list .*An annotation file is'),
         ('[1]', 'must be a JSON list'),
-        ('[{"image_id": 1', "bad.json' is not a result file: it is not JSON"),
+        ('[{"image_id": 1', "bad.json' is not a result file: it is no whole JSON"),
         pytest.param('[' * 10**5, "bad.json' is not a result file: it is nested too deeply", id='nested'),
         ('[{"image_id": 1, "keypoints": [1, 2, 3]}]', r"Entry 0 of '.*' lacks category_id, score"),
         ('[{"image_id": 1, "category_id": 1, "score": 1, "keypoints": [1, 2]}]', r'keypoints of shape \(2,\)'),
