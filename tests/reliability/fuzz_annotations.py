@@ -223,8 +223,8 @@ def quiet() -> Iterator[None]:
     logger.setLevel(level)
 
 
-def run(count: int, seed: int, log: Callable[[str], None] = lambda text: None) -> Counter:
-    """How often ``count`` files came to each outcome. Every third is read with its detections."""
+def run(count: int, seed: int, log: Callable[[str], None] = lambda text: None, skip: int = 0) -> Counter:
+    """How often ``count`` files, but for the first ``skip``, came to each outcome. Every third is read with its detections."""
     counts: Counter = Counter()
     rng = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as name, quiet():
@@ -232,6 +232,8 @@ def run(count: int, seed: int, log: Callable[[str], None] = lambda text: None) -
         write_photos(folder)
         for number in range(count):
             content = mutate(valid_files(), rng)
+            if number < skip:
+                continue
             boxes = content.pop('detections', [])
             (folder / 'a.json').write_text(json.dumps(content))
             (folder / 'boxes.json').write_text(json.dumps(boxes))
@@ -247,8 +249,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--count', type=int, default=3000)
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--skip', type=int, default=0, help='leave out the first so many, to go on where a run ended')
     args = parser.parse_args()
-    counts = run(args.count, args.seed, lambda text: print(text, file=sys.stderr, flush=True))
+    counts = run(args.count, args.seed, lambda text: print(text, file=sys.stderr, flush=True), args.skip)
     for (files, result), number in sorted(counts.items()):
         print(f'{number:6} {files}: {result}')
     return 1 if any(result == 'FAILURE' for _, result in counts) else 0
