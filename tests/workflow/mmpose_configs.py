@@ -51,7 +51,7 @@ def main() -> int:
     # Making the text of a config pretty takes longer than the two iterations.
     mmengine_config.FormatCode = lambda text, **options: (text, True)
     records = []
-    for name, variant in order(names(args.words)):
+    for name, variant in order(names(args.words), args.each):
         record = run_once(name, variant, data, args.out, args.amp, time.monotonic() < until)
         records.append(record)
         if record['new']:
@@ -67,6 +67,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('words', nargs='*', metavar='WORD', help='only configs whose path contains one of these')
     parser.add_argument('--out', type=Path, required=True, help='folder for data and results')
+    parser.add_argument('--each', type=int, help='at most so many configs of each folder')
     parser.add_argument('--minutes', type=float, default=1e6, help='begin no run after so many; later calls go on')
     parser.add_argument('--amp', action='store_true', help='train and validate in bfloat16; give it an --out of its own')
     return parser.parse_args()
@@ -77,12 +78,16 @@ def names(words: Sequence[str]) -> List[str]:
     return [name for name in found if not words or any(word in name for word in words)]
 
 
-def order(found: Sequence[str]) -> List[Tuple[str, str]]:
-    """Configs and variants. The first of each folder, then the second, and so on: what is ended has seen every kind."""
+def order(found: Sequence[str], each: Optional[int] = None) -> List[Tuple[str, str]]:
+    """Configs and variants. The first of each folder, then the second, and so on: what is ended has seen every kind.
+
+    ``each``: at most so many configs of a folder.
+    """
     folders = [str(Path(name).parent) for name in found]
     pairs = [(index - folders.index(folder), variant, name)
              for index, (folder, name) in enumerate(zip(folders, found)) for variant in (ENCODER, STAGES)]
-    return [(name, variant) for _, variant, name in sorted(pairs, key=lambda pair: (pair[0], pair[1] == STAGES))]
+    pairs.sort(key=lambda pair: (pair[0], pair[1] == STAGES))
+    return [(name, variant) for index, variant, name in pairs if each is None or index < each]
 
 
 def run_once(name: str, variant: str, data: TinyData, out: Path, amp: bool = False, begin: bool = True) -> Dict[str, Any]:
@@ -116,8 +121,7 @@ def judge(name: str, variant: str, data: TinyData, work_dir: Path, amp: bool) ->
     error = attempt(name, variant, data, work_dir, amp)
     if error is None:
         return PASSED, ''
-    theirs = attempt(name, STOCK, data, work_dir, amp) if variant == ENCODER else None
-    return (OWN if theirs == error else FAILED), error
+    return (OWN if attempt(name, STOCK, data, work_dir, amp) == error else FAILED), error
 
 
 def attempt(name: str, variant: str, data: TinyData, work_dir: Path, amp: bool) -> Optional[str]:

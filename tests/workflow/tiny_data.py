@@ -36,8 +36,8 @@ class TinyData:
     def localise(self, dataset: ConfigDict, samples: Optional[int] = None) -> None:
         """``samples``: at most so many of each data set that is combined with others."""
         if dataset.type.endswith('CombinedDataset'):
-            for part in dataset.datasets:
-                self.localise(part, 1)
+            for part in dataset.datasets:  # enough for two iterations, not more
+                self.localise(part, -(-PICTURES // len(dataset.datasets)))
             return
         if 'dataset' in dataset:  # RepeatDataset
             dataset.times = 1
@@ -45,15 +45,14 @@ class TinyData:
             return
         root = dataset.pop('data_root', '')
         kind = dataset.type.split('.')[-1]
-        for key, file in (('ann_file', f'{kind}.json'), ('bbox_file', 'detections.json'), ('headbox_file', 'headboxes.mat'),
+        name = f'{kind}{dataset.get("subset", "")}.json'
+        for key, file in (('ann_file', name), ('bbox_file', 'detections.json'), ('headbox_file', 'headboxes.mat'),
                           ('camera_param_file', 'cameras.json'), ('joint_file', 'joints.json')):
             if dataset.get(key):
                 self.files[_joined(root, dataset[key])] = self.files[dataset[key]] = dataset[key] = str(self.folder / file)
-        self._write(kind, dataset)
+        self._write(kind, self.folder / name, dataset)
         dataset.data_prefix = dict(img=f'{self.pictures}/')
-        dataset.sample_interval = 1
-        if kind in ('MpiiDataset', ):
-            dataset.pop('sample_interval')
+        dataset.pop('sample_interval', None)
         if samples is not None:
             dataset.indices = samples
 
@@ -64,14 +63,15 @@ class TinyData:
                 metric.ann_file = self.files.get(metric.ann_file, metric.ann_file)
             self.localise_evaluator(metric.get('metrics', []))
 
-    def _write(self, kind: str, dataset: ConfigDict) -> None:
-        file = self.folder / f'{kind}.json'
+    def _write(self, kind: str, file: Path, dataset: ConfigDict) -> None:
         if file.is_file():
             return
         from mmpose.registry import DATASETS
         cls = DATASETS.get(kind)
         if cls is None:
             raise KeyError(f'{kind} is not in the dataset registry')
+        if 'subset' in dataset:  # DeepFashion has a list of joints for each
+            cls._check_subset_and_metainfo(dataset.subset)
         num_joints = cls._load_metainfo()['num_keypoints']
         people = [self._person(number, num_joints) for number in range(1, PICTURES + 1)]
         if kind == 'MpiiDataset':
