@@ -17,6 +17,9 @@ BLOCKS = [1, 1, 1, 1]
 SAME_CHANNELS = (None, 'GlobalAveragePooling', 'FeatureMapProcessor')
 # Codecs of one heatmap a joint.
 HEATMAPS = ('MSRAHeatmap', 'MegviiHeatmap', 'UDPHeatmap')
+# Of bottom-up models.
+SIZES = ('input_size', 'heatmap_size', 'img_scale', 'random_size_range')
+SHRINK = 4
 SIDE = 128  # px of the picture that shows the strides of a backbone
 _known: Dict[str, List[Tuple[int, int]]] = {}
 # Backbones of MMPretrain, which is not needed for a swap: stride of their only map.
@@ -76,6 +79,9 @@ def shrink(config: Config, data: TinyData, work_dir: Path, amp: bool = False) ->
         loader.update(batch_size=2 if part == 'train' else min(2, loader.batch_size), num_workers=0, persistent_workers=False)
         loader.pop('prefetch_factor', None)
         loader.pop('pin_memory', None)
+    if config.model.type == 'BottomupPoseEstimator':  # its networks take pictures of any size
+        for part in ('model', 'codec', 'train_dataloader', 'val_dataloader', 'custom_hooks'):
+            config[part] = _smaller(config.get(part))
     config.test_dataloader = config.val_dataloader
     data.localise_evaluator(config.val_evaluator)
     _without_poseval(config)
@@ -174,6 +180,15 @@ def _replace(head: ConfigDict, old: int, new: int) -> None:
             head[key] = new
         elif isinstance(value, dict) and key not in ('decoder', ):
             _replace(value, old, new)
+
+
+def _smaller(part: Any, key: str = '') -> Any:
+    """With sizes of pictures and heatmaps divided by ``SHRINK``."""
+    if key in SIZES:
+        return [_smaller(side, key) for side in part] if isinstance(part, (list, tuple)) else part // SHRINK
+    if isinstance(part, dict):
+        return ConfigDict({name: _smaller(value, name) for name, value in part.items()})
+    return [_smaller(value) for value in part] if isinstance(part, (list, tuple)) else part
 
 
 def _without_weights(part: Any) -> None:

@@ -169,12 +169,14 @@ class COCOeval(PycocoCOCOeval):
             maxDet (int): how many results count, best first.
 
         Returns:
-            dict | None: an entry of ``evalImgs``.
+            dict | None: an entry of ``evalImgs``. In ``dtMatches`` and ``gtMatches`` -1 stands for none; as it may be an id,
+            too, ``dtMatched`` says which results have a match.
         """
         matched = super().evaluateImg(imgId, catId, aRng, maxDet)
         if matched is not None:
             matched['dtIds'] = self._dt_ids[np.array(matched['dtIds'], dtype=np.intp)].tolist()
             matched['gtIds'] = self._gt_ids[np.array(matched['gtIds'], dtype=np.intp)].tolist()
+            matched['dtMatched'] = matched['dtMatches'] > 0
             matched['dtMatches'] = self._gt_ids[matched['dtMatches'].astype(np.intp)]
             matched['gtMatches'] = self._dt_ids[matched['gtMatches'].astype(np.intp)]
         return matched
@@ -187,7 +189,7 @@ class COCOeval(PycocoCOCOeval):
         """
         matched = self.evalImgs
         # pycocotools reads every number but 0 as a match.
-        self.evalImgs = [entry and dict(entry, dtMatches=entry['dtMatches'] >= 0) for entry in matched]
+        self.evalImgs = [entry and dict(entry, dtMatches=entry['dtMatched']) for entry in matched]
         try:
             super().accumulate(p)
         finally:

@@ -80,6 +80,13 @@ class TestCOCOeval:
         # 3,000 pixels squared is a medium object; there is no large one.
         np.testing.assert_allclose(evaluated.stats, [1, 1, 1, 1, -1, 1, 1, 1, 1, -1], atol=1e-12)
 
+    @pytest.mark.parametrize('number', [0, -1, -7])
+    def test_any_integer_is_an_id(self, number, capsys):
+        gt = person(id=number)
+        evaluated = evaluation(dataset(gt), [result(gt)], 'keypoints')
+        evaluated.summarize()
+        assert evaluated.stats[0] == pytest.approx(1) and evaluated.evalImgs[0]['dtMatches'][0, 0] == number
+
     def test_sigmas_matter(self):
         gt = person()
         shifted = result(gt)
