@@ -1,4 +1,5 @@
 """Boxes from files: COCO detections, annotations, and what this package writes, matched with pictures by their names."""
+import math
 import reprlib
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
@@ -47,7 +48,9 @@ class CocoBoxes(GivenDetector):
         self._names = _Names(names, sources)
         self._ids: Dict[Tuple[str, Optional[int]], List[str]] = defaultdict(list)
         for image in self._file.images if self._file.images is not None else [_Image(name, name, None) for name in names]:
-            self._ids[image.name, image.frame_index].append(image.id)
+            alike = self._ids[image.name, image.frame_index]
+            if image.id not in alike:  # listed twice
+                alike.append(image.id)
         self._numbers = {_plain(PurePosixPath(name).stem): name for name, index in self._ids if index is None}
         self._used: Set[str] = set()
         self._first_unlisted: Dict[str, int] = {}
@@ -70,7 +73,11 @@ class CocoBoxes(GivenDetector):
             found.append(Skipped(self._path, f'{count} of its {total} boxes belong to no picture or frame that was read: '
                                  f'image_id {_some(left)}'))
         others = {entry.category_id for entry in self._file.entries if not entry.is_person}
-        if others and not any(entry.is_person for entry in self._file.entries):
+        unlisted = [entry.category_id for entry in self._file.entries if entry.category_id in others - self._file.category_ids]
+        if unlisted and self._file.category_ids:
+            found.append(Skipped(self._path, f'{len(unlisted)} of its boxes have category_id {_some(set(unlisted))}, which its '
+                                 '"categories" do not list'))
+        elif others and not any(entry.is_person for entry in self._file.entries):
             found.append(Skipped(self._path, f'all of its boxes have category_id {_some(others)}, and persons have '
                                  f'{_some(self._file.person_ids)}. Give the id that its persons have in "categories", as '
                                  '{"id": ..., "name": "person"}'))
@@ -179,50 +186,65 @@ class _Detection(NamedTuple):
 
 
 class _File(NamedTuple):
-    """Detections of all categories, the ids of persons, and the pictures, if the file lists them."""
+    """Detections of all categories, the ids of persons and of all categories that the file lists, and the pictures, if it
+    lists them."""
     entries: List[_Detection]
     person_ids: Set[str]
+    category_ids: Set[str]
     images: Optional[List[_Image]]
 
 
 def _read(path: Path) -> _File:
     if not path.is_file():
-        raise FileNotFoundError(f'boxes={str(path)!r} does not exist. Give a COCO detection file, or arrays.')
+        what = 'is a folder' if path.is_dir() else 'does not exist'
+        raise FileNotFoundError(f'boxes={str(path)!r} {what}. Give a COCO detection file, or arrays.')
     try:
         content = read_json(path)
         images: Optional[List[_Image]] = None
-        person_ids = {PERSON}
+        person_ids: Set[str] = {PERSON}
+        category_ids: Set[str] = set()
         if isinstance(content, dict):
-            images = [_image(image, f'images[{i}]') for i, image in enumerate(_list_of(content, 'images'))]
-            person_ids = _person_ids(content)
+            images = _images(_list_of(content, 'images'))
+            person_ids, category_ids = _person_ids(content)
             content = _list_of(content, 'annotations')
         if not isinstance(content, list):
             raise ValueError(f'it holds {reprlib.repr(content)}')
-        return _File([_detection(entry, f'entry {i}', person_ids) for i, entry in enumerate(content)], person_ids, images)
+        return _File([_detection(entry, f'entry {i}', person_ids) for i, entry in enumerate(content)], person_ids, category_ids,
+                     images)
     except ValueError as error:
         raise ValueError(f'boxes={str(path)!r} is no COCO detection file: {error}. Give a list of image_id, bbox (x, y, width, '
                          'height) and score, or an annotation file.') from error
 
 
-def _person_ids(content: Dict[str, Any]) -> Set[str]:
-    """Ids of the categories that are people."""
+def _person_ids(content: Dict[str, Any]) -> Tuple[Set[str], Set[str]]:
+    """Ids of the categories that are people, and of all that are listed."""
     if content.get('categories') in (None, []):
-        return {PERSON}
+        return {PERSON}, set()
     names: Dict[str, str] = {}
     for i, category in enumerate(_list_of(content, 'categories')):
         if not isinstance(category, dict):
             raise ValueError(f'categories[{i}] is {reprlib.repr(category)}, not an object')
-        names[_id(category, 'id', f'categories[{i}]')] = str(category.get('name', '')).lower()
+        names[_id(category, 'id', f'categories[{i}]')] = str(category.get('name', '')).strip().lower()
     persons = {key for key, name in names.items() if name == 'person'}
     if not persons and len(names) > 1:
-        raise ValueError(f'none of its categories is called person: they are {_some(names.values())}')
-    return persons or set(names)
+        raise ValueError(f'none of its categories is called person: they are {_some(names.values())}. Call one of them so')
+    return persons or set(names), set(names)
 
 
 def _list_of(content: Dict[str, Any], key: str) -> List[Any]:
     if not isinstance(content.get(key), list):
         raise ValueError(f'it is an object without a list of {key}')
     return content[key]
+
+
+def _images(entries: List[Any]) -> List[_Image]:
+    images: Dict[str, _Image] = {}
+    for i, entry in enumerate(entries):
+        image = _image(entry, f'images[{i}]')
+        if images.setdefault(image.id, image) != image:
+            raise ValueError(f'images[{i}] has the id {image.id} and is {image.name!r}, as is {images[image.id].name!r}: each '
+                             'has to have an id of its own')
+    return list(images.values())
 
 
 def _image(image: Any, where: str) -> _Image:
@@ -238,14 +260,16 @@ def _detection(entry: Any, where: str, person_ids: Set[str]) -> _Detection:
     if not isinstance(entry, dict):
         raise ValueError(f'{where} is {reprlib.repr(entry)}, not an object')
     bbox = entry.get('bbox')
-    if not isinstance(bbox, list) or len(bbox) != 4:
+    if not isinstance(bbox, list) or len(bbox) not in (4, 5):  # Some detectors write the score behind.
         raise ValueError(f'{where} has the bbox {reprlib.repr(bbox)}, not four numbers')
     try:
-        score = entry.get('bbox_score', entry.get('score', 1.))  # the box's own, beside that of a pose
-        x, y, width, height, score = (float(number) for number in (*bbox, score))
+        score = entry.get('bbox_score', entry.get('score', bbox[4] if len(bbox) == 5 else 1.))  # the box's own, before a pose's
+        x, y, width, height, score = (float(number) for number in (*bbox[:4], score))
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f'{where} has a bbox or score that is not of numbers ({error})') from error
-    category_id = _id(entry, 'category_id', where) if 'category_id' in entry else next(iter(person_ids))
+    if not math.isfinite(score):
+        x, score = math.nan, 1.  # counted with the boxes that cannot be used
+    category_id = _id(entry, 'category_id', where) if entry.get('category_id') is not None else next(iter(person_ids))
     return _Detection(_id(entry, 'image_id', where), category_id, category_id in person_ids, [x, y, width, height], score)
 
 

@@ -1,4 +1,5 @@
 """Where the boxes of people come from: a detector, or the whole picture; see ``given_boxes`` for those of the user."""
+import reprlib
 from abc import ABC, abstractmethod
 from itertools import groupby
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple
@@ -138,9 +139,16 @@ class MMDetDetector:
 
 
 def person_class(dataset_meta: Mapping[str, Any]) -> int:
-    """Index of the class ``person`` of a detector, or 0 if none has that name."""
+    """Index of the class ``person`` of a detector, or 0 of its only one.
+
+    Raises:
+        ValueError: if it has several, and none of that name.
+    """
     classes = dataset_meta.get('classes') or dataset_meta.get('CLASSES') or ()
-    names = [str(name).lower() for name in ([classes] if isinstance(classes, str) else classes)]
+    names = [str(name).strip().lower() for name in ([classes] if isinstance(classes, str) else classes)]
+    if 'person' not in names and len(names) > 1:
+        raise ValueError(f'The detector finds {reprlib.repr(names)}: none of its {len(names)} classes is called person. Give '
+                         'another one as det, or boxes.')
     return names.index('person') if 'person' in names else 0
 
 
@@ -148,9 +156,13 @@ def boxes_from(rows: Any, name: str) -> Boxes:
     """Boxes of one picture from (N, 4) or (N, 5) numbers; nothing stands for no boxes.
 
     Raises:
-        ValueError: naming ``name``, if they have another shape.
+        ValueError: naming ``name``, if they have another shape, or are no numbers.
     """
-    array = np.asarray(rows, dtype=np.float32)
+    try:
+        array = np.asarray(rows, dtype=np.float32)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f'{name} is {reprlib.repr(rows)}. Give numbers, (N, 4): left, top, right, bottom in pixels; or (N, 5) '
+                         'with a score.') from error
     if array.size == 0:
         array = np.zeros((0, 5), np.float32)
     if array.ndim != 2 or array.shape[1] not in (4, 5):

@@ -156,7 +156,7 @@ class PoseInferencer:
         if out is not None:
             own = (Path(out), Path(out) / PREDICTIONS)  # where the folder of the results lies among the inputs
             skipped[:] = [one for one in skipped if Path(one.source) not in own]
-            check_folder(Path(out), [source.name for source in sources] if overlays else [])
+            check_folder(out, [source.name for source in sources] if overlays else [])
             open_writer = partial(FolderWriter, Path(out), self.model.meta, overlays, threshold, skipped)
         results = self._run(sources, detector, open_writer, skipped, keep_images, follow, det_every)
         return PoseStream(results, skipped, _total(sources) if progress else None, progress, out)

@@ -130,6 +130,8 @@ def _find(one: Inputs, number: int, skipped: List[Skipped]) -> List[Source]:
         raise TypeError(f'An input is a {type(one).__name__}. Give a path, folder, pattern, camera number or array '
                         '(H, W, 3) uint8 BGR, or a list of these.')
     text = os.fspath(one)
+    if not text:
+        raise ValueError('An input is an empty text. Give "." for the folder that the program runs in.')
     scheme = text.partition('://')[0].lower() if '://' in text else None
     if scheme in ('http', 'https'):
         return [Url(text)]
@@ -142,12 +144,21 @@ def _find(one: Inputs, number: int, skipped: List[Skipped]) -> List[Source]:
         return _readable([entry for entry in sorted(path.iterdir()) if not entry.name.startswith('.')], f'The folder {text!r}',
                          skipped)
     if glob.has_magic(text):
-        matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True) if os.path.isfile(match))
+        matches = _matches(str(path))
         if not matches:
             raise FileNotFoundError(f'No file matches the pattern {text!r}.')
         return _readable(matches, f'The pattern {text!r}', skipped)
     raise FileNotFoundError(f'{text!r} does not exist. Give a picture, a video, a folder, a pattern such as "*.jpg", or a '
                             'camera number.')
+
+
+def _matches(pattern: str) -> List[Path]:
+    """What a pattern names, sorted: each file once, however many links lead to its folder, or around in a circle. With ``**``
+    the folders are those to look in."""
+    found = sorted((Path(match) for match in glob.glob(pattern, recursive=True)), key=lambda path: (len(path.parts), path))
+    kept = {os.path.join(os.path.realpath(path.parent), path.name): path for path in reversed(found)
+            if '**' not in pattern or not path.is_dir()}
+    return sorted(kept.values())
 
 
 def _readable(paths: Sequence[Path], where: str, skipped: List[Skipped]) -> List[Source]:
@@ -162,7 +173,7 @@ def _readable(paths: Sequence[Path], where: str, skipped: List[Skipped]) -> List
             left.append(Skipped(str(path), 'it is a folder: give it too, or a pattern such as "**/*.jpg"' if path.is_dir() else
                                 'it is neither a picture nor a video'))
     if not found:
-        others = f', but {len(left)} others' if left else ''
+        others = f', but {len(left)} others; of the first, {left[0].source!r}, {left[0].reason}' if left else ''
         raise ValueError(f'{where} holds no picture and no video{others}. They are told by their content.')
     skipped += left
     return found

@@ -2,7 +2,7 @@
 import json
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Set, TextIO
+from typing import Any, Dict, List, Optional, Sequence, Set, TextIO, Union
 from urllib.parse import urlsplit
 
 import cv2
@@ -158,12 +158,15 @@ class FolderWriter:
         return self.out / name
 
 
-def check_folder(out: Path, inputs: Sequence[str]) -> None:
+def check_folder(out: Union[str, Path], inputs: Sequence[str]) -> None:
     """Refuse to draw over inputs.
 
     Raises:
-        ValueError: if ``out`` is a file, or one of ``inputs`` (names of sources) lies in it.
+        ValueError: if ``out`` is empty or a file, or one of ``inputs`` (names of sources) lies in it.
     """
+    if not str(out):
+        raise ValueError('out is an empty text. Give a folder, "." for that in which the program runs; it is made if missing.')
+    out = Path(out)
     if out.exists() and not out.is_dir():
         raise ValueError(f'out={str(out)!r} is a file. Give a folder; it is made if missing.')
     for name in inputs:

@@ -98,7 +98,7 @@ class _Categories:
         """Categories of the persons that can be used; if there are none, those that have joints, or are called person."""
         ids = {category['id']: category for category in self.listed}
         named = [key for key, category in ids.items() if category.get('keypoints')]
-        called = [key for key, category in ids.items() if str(category.get('name')).lower() == 'person']
+        called = [key for key, category in ids.items() if str(category.get('name')).strip().lower() == 'person']
         return tuple(sorted(set(used)) or named or called or list(ids))
 
 

@@ -11,6 +11,7 @@ import pytest
 from rsn_mm.apis import PoseInferencer
 from rsn_mm.apis.boxes_file import CocoBoxes
 from rsn_mm.apis.frames import Frame
+from rsn_mm.apis.given_boxes import given_boxes
 from rsn_mm.pictures import UnusableInput
 
 EMPTY = np.zeros((4, 4, 3), np.uint8)
@@ -37,7 +38,8 @@ def test_the_person_of_the_files_own_categories(tmp_path: Path, categories: Any,
     content = dict(images=[dict(id=1, file_name='a.jpg')], categories=categories,
                    annotations=[entry(1, 5, category_id=0), entry('1', 6, category_id=1.0), entry(1.0, 7, category_id=2)])
     boxes = CocoBoxes(write(tmp_path, content))
-    assert lefts(boxes, 'x/a.jpg') == expected and boxes.unused() == []
+    assert lefts(boxes, 'x/a.jpg') == expected
+    assert [one.reason for one in boxes.unused() if 'do not list' not in one.reason] == []
 
 
 def test_categories_without_a_person_are_refused(tmp_path: Path) -> None:
@@ -114,3 +116,31 @@ def test_boxes_stay_with_their_pictures_where_others_cannot_be_read(inferencer: 
     given = [np.array([[number, 0, 50, 50]]) for number in range(4)]
     stream = inferencer([pictures[0], pictures[0].astype(float), tmp_path / 'none.png', pictures[1]], boxes=given)
     assert [result.boxes[0, 0] for result in stream] == [0, 3]
+
+
+@pytest.mark.parametrize('change, counted, reason', [
+    (dict(category_id=5), 0, '1 of its boxes have category_id 5, which its "categories" do not list'),
+    (dict(bbox=[5, 2, 3, 4, .9]), 1, None), (dict(category_id=None), 1, None), (dict(score=np.nan), 0, None),
+    (dict(score=np.inf), 0, None)])
+def test_entries_of_other_kinds(inferencer: PoseInferencer, folder: Path, tmp_path: Path, change: dict, counted: int,
+                                reason: Any) -> None:
+    content = dict(images=[dict(id=7, file_name='0.png')], annotations=[{**entry(7, 5), **change}, entry(7, 9, category_id=1)],
+                   categories=[dict(id=1, name=' Person ')])
+    stream = inferencer(folder / '0.png', boxes=write(tmp_path, content))
+    assert [len(result.boxes) for result in stream] == [1 + counted]
+    assert stream.num_skipped_boxes == (0 if counted or reason else 1)
+    assert [one.reason for one in stream.skipped] == ([reason] if reason else [])
+
+
+def test_pictures_that_are_listed_twice(tmp_path: Path) -> None:
+    images = [dict(id=7, file_name='a.jpg')] * 2
+    assert lefts(CocoBoxes(write(tmp_path, dict(images=images, annotations=[entry(7, 5)]))), 'a.jpg') == [5]
+    images[1] = dict(id=7, file_name='b.jpg')
+    with pytest.raises(ValueError, match=r"images\[1\] has the id 7 and is 'b.jpg', as is 'a.jpg'"):
+        CocoBoxes(write(tmp_path, dict(images=images, annotations=[])))
+
+
+@pytest.mark.parametrize('boxes', [[['a', 'b', 'c', 'd']], {'a': 1}, [[1, 2, 3, 4], [1]]])
+def test_arrays_that_are_no_numbers(boxes: Any) -> None:
+    with pytest.raises(ValueError, match=r'boxes\[0\] is .* Give numbers'):
+        given_boxes([boxes])

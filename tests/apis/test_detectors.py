@@ -103,6 +103,11 @@ def test_the_person_class_is_found_by_name(meta: dict, index: int) -> None:
     assert person_class(meta) == index
 
 
+def test_a_detector_of_anything_else_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"\['cat', 'dog'\]: none of its 2 classes is called person"):
+        person_class(dict(classes=('cat', 'dog')))
+
+
 def test_boxes_of_a_detector_are_those_of_mmdet(tiny_detector: List[str], tiny, pictures: List[np.ndarray]) -> None:
     from mmdet.apis import inference_detector
     detector = MMDetDetector(*tiny_detector, device='cpu', score_threshold=0.01, nms_threshold=0.5)

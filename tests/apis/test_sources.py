@@ -29,6 +29,19 @@ def test_a_pattern_gives_what_it_matches(folder: Path) -> None:
     assert names(str(folder.parent / '**' / '*3.png')) == ['3.png']
 
 
+def test_a_pattern_gives_each_file_once_and_says_what_it_leaves_out(folder: Path) -> None:
+    (folder / 'here').symlink_to('.')
+    (folder / '8.png').symlink_to('nowhere')
+    (folder / '9.png').mkdir()
+    skipped: List[Skipped] = []
+    assert len(find_sources(str(folder.parent / '**' / '*.png'), skipped)) == 5
+    assert [Path(one.source).name for one in skipped] == ['8.png']
+    assert len(find_sources(str(folder / '*.png'), skipped)) == 5
+    assert [Path(one.source).name for one in skipped[1:]] == ['8.png', '9.png'] and 'a folder' in skipped[2].reason
+    with pytest.raises(ValueError, match="no video, but 1 others; of the first, '.*9.png', it is a folder"):
+        find_sources(str(folder / '9*'), [])
+
+
 def test_a_picture_without_a_known_suffix_is_told_by_its_content(folder: Path, video: Path) -> None:
     (folder / '0.png').rename(folder / 'photo')
     video.rename(folder / 'film')
@@ -41,6 +54,7 @@ def test_a_picture_without_a_known_suffix_is_told_by_its_content(folder: Path, v
     ('{}/*.tiff', FileNotFoundError, 'No file matches the pattern'),
     ('{}', ValueError, 'holds no picture and no video'),
     ([], ValueError, 'list of inputs is empty'),
+    ('', ValueError, 'empty text'),
     (3.5, TypeError, 'is a float'),
     (True, TypeError, 'is a bool'),
     (['{}/a.jpg', '{}/b.jpg'], FileNotFoundError, 'b.jpg'),

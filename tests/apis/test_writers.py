@@ -17,6 +17,11 @@ def run(stream) -> list:
     return list(stream)
 
 
+def test_an_empty_text_is_no_folder(inferencer: PoseInferencer, folder: Path) -> None:
+    with pytest.raises(ValueError, match='out is an empty text'):
+        inferencer(folder, boxes=[BOXES] * 5, out='')
+
+
 def test_pictures_and_json(inferencer: PoseInferencer, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / 'new' / 'out'
     results = run(inferencer(folder, boxes=[BOXES, [], BOXES, BOXES[:1], BOXES], out=out, score_threshold=0.))

@@ -200,7 +200,8 @@ def _disagreement(outcome: Outcome, faults: List[Fault], folder: Path) -> Option
     stops = [fault for fault in faults if KINDS[fault.kind].in_training == STOPS]
     broken = [fault for fault in faults if fault.kind in PHOTO_FAULTS]
     if outcome.error is None:
-        left_out = {fault.annotation_id for fault in faults if fault.level == 'error' and fault.kind != 'id twice'}
+        left_out = {fault.annotation_id for fault in faults if fault.level == 'error'}
+        left_out -= {fault.annotation_id for fault in faults if fault.kind == 'id twice'}  # the last one may be sound
         wrong = [person for person in outcome.persons if person in left_out]
         return f'passes what stops: {stops[0]}' if stops else f'keeps {wrong}' if wrong else None
     if 'FAILURE' in outcome.error or 'Traceback' in outcome.error:

@@ -185,10 +185,10 @@ def _replace(head: ConfigDict, old: int, new: int) -> None:
 def _smaller(part: Any, key: str = '') -> Any:
     """With sizes of pictures and heatmaps divided by ``SHRINK``."""
     if key in SIZES:
-        return [_smaller(side, key) for side in part] if isinstance(part, (list, tuple)) else part // SHRINK
+        return type(part)(_smaller(side, key) for side in part) if isinstance(part, (list, tuple)) else part // SHRINK
     if isinstance(part, dict):
         return ConfigDict({name: _smaller(value, name) for name, value in part.items()})
-    return [_smaller(value) for value in part] if isinstance(part, (list, tuple)) else part
+    return type(part)(_smaller(value) for value in part) if isinstance(part, (list, tuple)) else part
 
 
 def _without_weights(part: Any) -> None:
