@@ -1,7 +1,6 @@
 """The command that checks a data set: what it lists, its report and its exit status."""
 import gzip
 import json
-import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -133,13 +132,6 @@ class TestConfigs:
             source, = sources_of_config(tmp_path / 'c.py', split)
             kinds[split] = [fault.kind for fault in check(source._replace(images=None))]
         assert kinds == dict(train=['no joint', 'no joint', 'nobody'], test=[])
-
-
-def test_the_documentation_lists_every_kind(config_dir: Path) -> None:
-    text = (config_dir.parent / 'docs' / 'data-checks.md').read_text()
-    rows = dict(re.findall(r'^\| (kept|left out|stops) \| .* \| (.*) \|$', text, flags=re.MULTILINE))
-    listed = {kind: in_training for in_training, kinds in rows.items() for kind in re.sub(r' \(.*?\)', '', kinds).split(', ')}
-    assert listed == {kind: in_training for kind, (_, in_training, _) in KINDS.items()}
 
 
 def test_the_tool_says_what_each_kind_is(run: Callable[..., Tuple[int, str]]) -> None:
