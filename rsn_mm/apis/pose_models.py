@@ -1,5 +1,4 @@
 """A pose estimator by name, path or exported file, ready to run on crops."""
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Optional, Protocol, Tuple
 
@@ -9,7 +8,7 @@ from mmpose.models import TopdownPoseEstimator
 from mmpose.structures import PoseDataSample
 
 from ..codecs import QuarterOffsetHeatmap
-from ..compat import NeedsWholePackages, lean_imports
+from ..compat import lean_imports
 from ..deploy import PoseMetadata, default_device, load_runtime
 from ..deploy.half import cast
 from ..deploy.precision import DTYPES, select, torch_precisions
@@ -159,11 +158,8 @@ def load_estimator(pose: str, weights: Optional[str], device: str = 'cpu',
     """
     config, listed_weights = find_model(pose)
     checkpoint = find_weights('weights', weights, listed_weights, random_weights)
-    with quiet_loading():
-        with suppress(NeedsWholePackages), lean_imports():
-            from mmpose.apis.inference import init_model  # of our own models all that is needed has been imported above
-            return init_model(config, checkpoint, device=device)
-        from mmpose.apis import init_model
+    with quiet_loading(), lean_imports():
+        from mmpose.apis.inference import init_model
         return init_model(config, checkpoint, device=device)
 
 

@@ -1,8 +1,6 @@
 """What is behind a web address: a picture, a video, or a stream without an end."""
 from typing import Iterator, Optional
 
-import requests
-
 from ..pictures import UnusableInput
 from ..pictures.decoding import open_with_pillow
 from ..pictures.frames import decode_frames
@@ -40,6 +38,7 @@ class Url:
 
     def _picture(self) -> Optional[bytes]:
         """The whole file if it is a picture, None if it is something else."""
+        import requests  # takes a while
         try:
             with requests.get(self.name, stream=True, timeout=(OPEN_TIMEOUT, READ_TIMEOUT)) as answer:
                 if not answer.ok:

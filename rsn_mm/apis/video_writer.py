@@ -2,13 +2,15 @@
 import os
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, Optional, Tuple, cast
+from typing import TYPE_CHECKING, Final, Optional, Tuple, cast
 
-import av
 import cv2
 import numpy as np
 
 from .frames import Frame
+
+if TYPE_CHECKING:  # where a video is written: it takes a while
+    import av
 
 CODEC: Final = 'mpeg4'
 # Ticks a second of an overlay's clock: the greatest that MPEG-4 takes and that rates of 24, 25, 30 and 50 divide.
@@ -36,6 +38,7 @@ class VideoWriter:
     """
 
     def __init__(self, path: Path, size: Tuple[int, int], rate: float) -> None:
+        import av
         self.path = path
         self._size = size
         # The container is told from the suffix.
@@ -66,6 +69,7 @@ class VideoWriter:
             self._start = time
         self._last_duration = frame.duration
         self._ticks = max(self._ticks + 1, round((time - self._start) * CLOCK))
+        import av
         picture = av.VideoFrame.from_ndarray(image, format='bgr24')
         picture.pts, picture.time_base = self._ticks, Fraction(1, CLOCK)
         for packet in self._stream.encode(picture):
@@ -82,7 +86,7 @@ class VideoWriter:
             self._container.close()
         os.replace(self._unfinished, self.path)
 
-    def _mux(self, packet: av.Packet) -> None:
+    def _mux(self, packet: 'av.Packet') -> None:
         """One packet late: how long a frame is shown is known when the next one comes."""
         if self._packet is not None:
             # An encoder's packets have times.

@@ -4,13 +4,15 @@ Times are those of the container, so that a variable frame rate, a wrong frame c
 """
 import logging
 from fractions import Fraction
-from typing import Iterator, NamedTuple, Optional
+from typing import TYPE_CHECKING, Iterator, NamedTuple, Optional
 
-import av
 import numpy as np
 
 from ..pictures import UnusableInput
 from .frames import Frame
+
+if TYPE_CHECKING:  # where a video is opened: it takes a while, and pictures need none of it
+    import av
 
 # ffmpeg complains about what it repairs; what it cannot is raised, or missing and counted.
 logging.getLogger('libav').setLevel(logging.CRITICAL)
@@ -87,7 +89,7 @@ class Decoder:
         damaged (int): Packets that could not be decoded, so far.
     """
 
-    def __init__(self, container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> None:
+    def __init__(self, container: 'av.container.InputContainer', stream: 'av.video.stream.VideoStream') -> None:
         self.packets = self.damaged = 0
         self._container = container
         self._stream = stream
@@ -106,7 +108,8 @@ class Decoder:
             yield _Decoded(np.ascontiguousarray(image), None if frame.time is None else frame.time - start,
                            float((frame.duration or 0) * base))
 
-    def _frames(self) -> Iterator[av.VideoFrame]:
+    def _frames(self) -> 'Iterator[av.VideoFrame]':
+        import av
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -123,7 +126,7 @@ class Decoder:
                 self.damaged += 1
 
 
-def open_stream(where: str) -> av.container.InputContainer:
+def open_stream(where: str) -> 'av.container.InputContainer':
     """Open what is behind a URL or path.
 
     Raises:
@@ -138,12 +141,13 @@ def open_stream(where: str) -> av.container.InputContainer:
     return container
 
 
-def is_live(container: av.container.InputContainer) -> bool:
+def is_live(container: 'av.container.InputContainer') -> bool:
     """Whether what is opened has no end yet: neither a duration nor a size."""
     return container.duration is None and container.size <= 0
 
 
-def _open(where: str) -> av.container.InputContainer:
+def _open(where: str) -> 'av.container.InputContainer':
+    import av
     try:
         return av.open(where, timeout=(OPEN_TIMEOUT, READ_TIMEOUT) if '://' in where else None)
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -152,8 +156,9 @@ def _open(where: str) -> av.container.InputContainer:
                             ) from error
 
 
-def video_stream(container: av.container.InputContainer) -> av.video.stream.VideoStream:
+def video_stream(container: 'av.container.InputContainer') -> 'av.video.stream.VideoStream':
     """The video; the cover of a song is none."""
+    import av
     streams = [stream for stream in container.streams.video
                if not stream.disposition & av.stream.Disposition.attached_pic and stream.codec_context is not None]
     if not streams or container.format.name in NO_VIDEO or container.format.name.endswith('_pipe'):
@@ -165,7 +170,7 @@ def _shown(frame: Frame, duration: float) -> Frame:
     return Frame(frame.source, frame.index, frame.image, frame.time, duration)
 
 
-def _complain(container: av.container.InputContainer, stream: av.video.stream.VideoStream, decoder: Decoder,
+def _complain(container: 'av.container.InputContainer', stream: 'av.video.stream.VideoStream', decoder: Decoder,
               last: Optional[Frame], duration: float) -> None:
     """Say what is missing, by the count of frames that the container holds, or else by its length."""
     count = 0 if last is None else last.index + 1
@@ -184,7 +189,7 @@ def _complain(container: av.container.InputContainer, stream: av.video.stream.Vi
         raise UnusableInput(f'{decoder.damaged} packets of it are damaged, and their frames are missing')
 
 
-def _length(container: av.container.InputContainer, stream: av.video.stream.VideoStream) -> Optional[float]:
+def _length(container: 'av.container.InputContainer', stream: 'av.video.stream.VideoStream') -> Optional[float]:
     """Seconds that the video should last, if the container tells it of the video alone."""
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
@@ -193,5 +198,6 @@ def _length(container: av.container.InputContainer, stream: av.video.stream.Vide
         hours, minutes, seconds = (float(part) for part in told.split(':'))
         return 3600 * hours + 60 * minutes + seconds
     if container.duration is not None and len(container.streams) == 1:
+        import av
         return container.duration / av.time_base
     return None

@@ -15,6 +15,7 @@ import sys
 from typing import List, Union
 
 from .arguments import add_detector, add_model, add_runtime, positive
+from .starting import without_garbage_collection
 
 HELP = 'poses from pictures and video'
 
@@ -44,12 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..apis import PoseInferencer  # MMPose takes seconds to import
     from .main import FAILURE, SUCCESS
-    inferencer = PoseInferencer(
-        args.pose, args.weights, args.det, args.det_weights, args.device, args.runtime, flip_test=args.flip_test or None,
-        batch_size=args.batch_size, box_threshold=args.box_threshold, nms_threshold=args.nms_threshold,
-        random_weights=args.random_weights, precision=args.precision)
+    with without_garbage_collection():
+        from ..apis import PoseInferencer  # MMPose takes seconds to import
+        inferencer = PoseInferencer(
+            args.pose, args.weights, args.det, args.det_weights, args.device, args.runtime, flip_test=args.flip_test or None,
+            batch_size=args.batch_size, box_threshold=args.box_threshold, nms_threshold=args.nms_threshold,
+            random_weights=args.random_weights, precision=args.precision)
     if args.pose is None:
         print(f'{inferencer.model.name} on {inferencer.model.device}', file=sys.stderr)
     stream = inferencer(_cameras(args.inputs), args.boxes, args.out, overlays=not args.no_overlays,

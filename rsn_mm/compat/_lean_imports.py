@@ -13,27 +13,37 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 # ``mmengine`` itself takes all names of these.
 _AT_ONCE = {f'mmengine.{name}' for name in ('config', 'fileio', 'logging', 'registry', 'utils')}
 _STACK = ('mmengine', 'mmpose')
+# Of ours, what is inside imports what it needs: no type that a model for prediction names stands for another one of the stack
+# until then (tested).
+OWN = __name__.partition('.')[0]
 
 
-class NeedsWholePackages(RuntimeError):
-    """A registry was asked for a type that may be in a module that has been left out."""
+_allowed = False
+
+
+def allow_lean_imports() -> None:
+    """Say that this process is one whose imports are nobody else's business: that of a command."""
+    global _allowed
+    _allowed = True
 
 
 @contextmanager
 def lean_imports() -> Iterator[None]:
-    """Inside, packages of MMPose and MMEngine import their modules as their names are asked for.
+    """Inside, packages of MMPose and MMEngine import their modules as their names are asked for, where that is allowed.
 
     Afterwards the packages are imported as usual when they are next asked for; the modules and classes are the same ones.
-    Packages that have been imported before stay as they are. Registries know what has been imported so far.
-
-    Raises:
-        NeedsWholePackages: from inside, if a registry is asked for a type that it does not know.
+    Packages that have been imported before stay as they are. A registry that is asked for a type it does not know, or for all
+    its modules, ends it at once, and imports as usual. Without :func:`allow_lean_imports` nothing of this happens: other
+    threads and other code of the process would see packages that have not run.
     """
+    if not _allowed:
+        yield
+        return
     _finder.enter()
     try:
         yield
@@ -63,37 +73,42 @@ class _Finder(MetaPathFinder, Loader):
     """Finds packages of the stack, without running them or, once that is over, as they are."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
+        self._lock = threading.RLock()
+        self._users = self._ends = 0
+        self.lean = False
         self._met: Set[str] = set()
-        self._registry: Any = None
-        self.thread = threading.local()
+        self._methods: Optional[_Methods] = None
 
     def enter(self) -> None:
         with self._lock:
-            self._users += 1
             if self not in sys.meta_path:
                 sys.meta_path.insert(0, self)
-        self.thread.depth = getattr(self.thread, 'depth', 0) + 1
+            self.lean = self.lean or not self._users
+            self._users += 1
         try:
             from mmengine.registry import Registry  # the adapters come first, and import a part of the stack themselves
         except BaseException:
             self.leave()
             raise
         with self._lock:
-            if self._registry is None:
-                self._registry, self._methods = Registry, (Registry.get, Registry.import_from_location)
-                Registry.get, Registry.import_from_location = map(_of_known_types, self._methods)
+            if self.lean and self._methods is None:
+                self._methods = _Methods(Registry)
+                self._methods.patch()
 
     def leave(self) -> None:
-        self.thread.depth -= 1
         with self._lock:
             self._users -= 1
-            if self._users:
-                return
-            if self._registry is not None:
-                self._registry.get, self._registry.import_from_location = self._methods
-                self._registry = None
+            if not self._users:
+                self.end()
+
+    def end(self) -> None:
+        """Import as usual from now on."""
+        with self._lock:
+            self.lean = False
+            self._ends += 1
+            if self._methods is not None:
+                self._methods.restore()
+                self._methods = None
             for name in self._met:
                 if isinstance(sys.modules.get(name), _Package):
                     self._forget(name)
@@ -101,13 +116,15 @@ class _Finder(MetaPathFinder, Loader):
     def whole(self, name: str) -> ModuleType:
         """A package as it is."""
         with self._lock:
-            users, self._users = self._users, 0
-            self._forget(name)
+            lean, ends = self.lean, self._ends
+            self.lean = False
+            if isinstance(sys.modules.get(name), _Package):
+                self._forget(name)
         try:
             return importlib.import_module(name)
         finally:
             with self._lock:
-                self._users += users
+                self.lean = lean and ends == self._ends
 
     def _forget(self, name: str) -> None:
         package, _, own = name.rpartition('.')
@@ -117,18 +134,17 @@ class _Finder(MetaPathFinder, Loader):
 
     def find_spec(self, fullname: str, path: Optional[Sequence[str]] = None, target: Optional[ModuleType] = None
                   ) -> Optional[ModuleSpec]:
-        if fullname.partition('.')[0] not in _STACK or '.' not in fullname or fullname in _AT_ONCE:
+        if not _in_stack(fullname) or '.' not in fullname or fullname in _AT_ONCE:
             return None
-        if not self._users and fullname not in self._met:
+        if not self.lean and fullname not in self._met:
             return None
         spec = PathFinder.find_spec(fullname, path)
         if spec is None or spec.submodule_search_locations is None or spec.loader is None:
             return None
-        if self._users:
+        if self.lean:
             self._met.add(fullname)
             spec.loader = self
         else:
-            self._met.discard(fullname)
             _bind_modules_afterwards(spec)
         return spec
 
@@ -139,21 +155,50 @@ class _Finder(MetaPathFinder, Loader):
         pass
 
 
-def _of_known_types(method: Callable[..., Any]) -> Callable[..., Any]:
-    """``Registry.get`` and ``Registry.import_from_location``, in threads that are inside: without an import of all modules with
-    types, and where ``get`` would say None."""
+class _Methods:
+    """``Registry.get`` and ``Registry.import_from_location`` without an import of all modules that hold types, as long as the
+    types that are asked for are known."""
 
-    @functools.wraps(method)
-    def of_known_types(registry: Any, *key: str) -> Any:
-        inside = getattr(_finder.thread, 'depth', 0) > 0
-        if inside and not key:
-            return None
-        found = method(registry, *key)
-        if inside and found is None:
-            raise NeedsWholePackages(f'{key[0]!r} of the registry {registry.name!r}')
-        return found
+    def __init__(self, registry: Any) -> None:
+        self.registry = registry
+        self.get, self.import_from_location = registry.get, registry.import_from_location
+        self._thread = threading.local()
 
-    return of_known_types
+    def patch(self) -> None:
+        """Not methods of this class: functions, which become the registry's."""
+
+        @functools.wraps(self.get)
+        def get(registry: Any, key: str) -> Any:
+            self._thread.depth = getattr(self._thread, 'depth', 0) + 1
+            try:
+                found = self.get(registry, key)
+            finally:
+                self._thread.depth -= 1
+            if found is None:  # it may be in a module that has been left out
+                _finder.end()
+                found = self.get(registry, key)
+            return found
+
+        @functools.wraps(self.import_from_location)
+        def import_from_location(registry: Any) -> None:
+            if not any(map(_in_stack, (registry.scope, *registry._locations))):
+                self.import_from_location(registry)
+            elif getattr(self._thread, 'depth', 0) and _finder.lean:
+                for name in registry._locations:  # what others add comes before types of the same name in the stack
+                    if not _in_stack(name) and name.partition('.')[0] != OWN:
+                        importlib.import_module(name)
+            else:
+                _finder.end()
+                self.import_from_location(registry)
+
+        self.registry.get, self.registry.import_from_location = get, import_from_location
+
+    def restore(self) -> None:
+        self.registry.get, self.registry.import_from_location = self.get, self.import_from_location
+
+
+def _in_stack(name: Optional[str]) -> bool:
+    return (name or '').partition('.')[0] in _STACK
 
 
 def _bind_modules_afterwards(spec: ModuleSpec) -> None:

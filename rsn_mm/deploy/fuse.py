@@ -48,7 +48,10 @@ def fuse(model: nn.Module, pad_branches_to: Optional[int] = None) -> nn.Module:
         pad_branches_to = 8 if any(parameter.is_cuda for parameter in model.parameters()) else 1
     if pad_branches_to < 1:
         raise ValueError(f'pad_branches_to={pad_branches_to} must be at least 1, which adds no channels.')
-    model = copy.deepcopy(model).requires_grad_(False)
+    # What takes the place of a convolution is made of the original: to copy its weights only to drop them takes half the time.
+    fused_convs = {id(module): fused for module in model.modules() if isinstance(module, ConvModule)
+                   for fused in [fused_conv_module(module)] if fused is not None}
+    model = copy.deepcopy(model, fused_convs).requires_grad_(False)
     model.train(False)
     _forget_compiled(model)
     model = _fused(model, pad_branches_to)
@@ -148,8 +151,6 @@ def _fused(module: nn.Module, pad_branches_to: int) -> nn.Module:
     """``module`` with all that can be fused in it replaced, or what replaces it."""
     for name, child in module.named_children():
         setattr(module, name, _fused(child, pad_branches_to))
-    if isinstance(module, ConvModule):
-        return fused_conv_module(module) or module
     if type(module) is ResidualStepsBlock and _all_fused(module):
         return FusedResidualStepsBlock(module, pad_branches_to)
     if type(module) is UpUnit and _all_fused(module):

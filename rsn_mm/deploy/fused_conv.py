@@ -1,4 +1,5 @@
 """A convolution with all that follows it: normalisation, a sum, ReLU."""
+import copy
 from typing import Any, Callable, Optional, Tuple, cast
 
 import torch
@@ -121,7 +122,8 @@ CUDNN = all(hasattr(torch, name) for name in ('cudnn_convolution_relu', 'cudnn_c
 def fused_conv_module(module: ConvModule) -> Optional[nn.Module]:
     """A :class:`FusedConv` in place of a ``ConvModule``, followed by its activation if that is no ReLU.
 
-    Returns None where a norm depends on its input, or padding, order or kind of convolution is another than usual.
+    Nothing is shared with it. Returns None where a norm depends on its input, or padding, order or kind of convolution is
+    another than usual.
     """
     norm = module.norm if module.with_norm else None
     if not (type(module) is ConvModule and type(module.conv) is nn.Conv2d and module.order == ('conv', 'norm', 'act')
@@ -130,7 +132,7 @@ def fused_conv_module(module: ConvModule) -> Optional[nn.Module]:
     activation = module.activate if module.with_activation else None
     relu = type(activation) is nn.ReLU
     conv = FusedConv(module.conv, norm, relu)
-    return conv if activation is None or relu else nn.Sequential(conv, activation)
+    return conv if activation is None or relu else nn.Sequential(conv, copy.deepcopy(activation))
 
 
 def _pads_with_zeros(module: ConvModule) -> bool:

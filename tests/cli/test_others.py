@@ -95,7 +95,7 @@ def test_help_of_every_subcommand(capsys) -> None:
 
 def test_the_script_leads_here_and_runtimes_are_those_of_deploy(config_dir: Path) -> None:
     project = (config_dir.parent / 'pyproject.toml').read_text()
-    assert '[project.scripts]\nrsn-mm = "rsn_mm.cli.main:main"\n' in project
+    assert '[project.scripts]\nrsn-mm = "rsn_mm.cli.__main__:run_as_process"\n' in project
     from rsn_mm.deploy import PRECISIONS as known_precisions
     from rsn_mm.deploy.runtimes import RUNTIMES as known
     assert RUNTIMES == known and PRECISIONS == known_precisions
