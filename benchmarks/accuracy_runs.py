@@ -8,6 +8,8 @@ from typing import Any, Dict, NamedTuple, Optional
 
 from mmengine.config import Config
 
+from rsn_mm.input_size import set_input_size
+
 ROOT = Path(__file__).resolve().parent.parent
 # Names in tables and in the log: of LSPET's validation people, after epochs of training.
 METRICS = {'PCK@0.2': '0.2/PCK', 'PCK@0.1': '0.1/PCK', 'AP': 'lspet/AP', 'AP 0.75': 'lspet/AP .75'}
@@ -48,30 +50,14 @@ def run_config(run: Run, options: Optional[Dict[str, Any]] = None) -> Config:
 
 
 def halved(cfg: Config) -> Config:
-    """Half the input size, and with it heatmaps, Gaussians and the blur of predictions (odd sizes are rounded up)."""
-
-    def half(value: Any) -> Any:
-        if isinstance(value, (list, tuple)):
-            return type(value)(half(item) for item in value)
-        return value / 2 if isinstance(value, float) or value % 2 and value < 3 else value // 2
-
-    def visit(node: Any) -> None:
-        if isinstance(node, dict):
-            for key, value in node.items():
-                if key in ('input_size', 'heatmap_size', 'out_shape'):
-                    node[key] = half(value)
-                elif key in ('kernel_size', 'blur_kernel_size') and isinstance(value, int) and 'heatmap_size' in node:
-                    node[key] = (value + 1) // 2 | 1
-                elif key == 'sigma' and 'heatmap_size' in node:
-                    node[key] = half(value)
-                else:
-                    visit(value)
-        elif isinstance(node, (list, tuple)):
-            for item in node:
-                visit(item)
-
+    """Half the input size, and with it heatmaps, Gaussians and the blur of predictions (to the next odd size)."""
     plain = cfg.to_dict()
-    visit(plain)
+    half = [{name: (codec[name] + 1) // 2 | 1 for name in ('kernel_size', 'blur_kernel_size') if name in codec}
+            for codec in plain['codecs']]
+    decoder = plain['model']['head']['decoder']
+    set_input_size(plain, tuple(side // 2 for side in decoder['input_size']),
+                   kernel_size=[sizes['kernel_size'] for sizes in half], blur_kernel_size=half[-1].get('blur_kernel_size'),
+                   sigma=decoder['sigma'] / 2 if 'sigma' in decoder else None)
     return Config(plain)
 
 

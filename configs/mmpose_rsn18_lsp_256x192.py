@@ -26,13 +26,7 @@ model = dict(
         decoder=codecs[-1]))
 
 train_pipeline = [
-    dict(type='rsn_mm.LoadImage', cache_mb=256),
-    dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
-    dict(type='RandomFlip', direction='horizontal'),
-    dict(type='RandomHalfBody', min_total_keypoints=4, prob=0.3),
-    dict(type='rsn_mm.RandomPictureEdge', prob=0.25),
-    dict(type='RandomBBoxTransform', shift_prob=0.3, scale_factor=(0.7, 1.35), rotate_factor=45.0, rotate_prob=0.5),
-    dict(type='TopdownAffine', input_size=(192, 256)),
+    *_base_.train_pipeline[:-1],  # to the crop
     dict(type='GenerateTarget', multilevel=True, encoder=codecs),
     dict(type='PackPoseInputs'),
 ]

@@ -6,19 +6,14 @@ codec = dict(type='UDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), si
 model = dict(head=dict(encoder=None, decoder=dict(_delete_=True, **codec)))
 
 train_pipeline = [
-    dict(type='rsn_mm.LoadImage', cache_mb=256),
-    dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
-    dict(type='RandomFlip', direction='horizontal'),
-    dict(type='RandomHalfBody', min_total_keypoints=4, prob=0.3),
-    dict(type='RandomBBoxTransform', shift_prob=0.0, scale_factor=(0.7, 1.35), rotate_factor=45.0, rotate_prob=0.5),
+    *_base_.train_pipeline[:-3],  # to the crop, which is UDP's
     dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True),
     dict(type='GenerateTarget', encoder=codec),
     dict(type='rsn_mm.LoadVisibility'),
     dict(type='PackPoseInputs'),
 ]
 val_pipeline = [
-    dict(type='rsn_mm.LoadImage', cache_mb=16),
-    dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
+    *_base_.val_pipeline[:-2],
     dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True),
     dict(type='PackPoseInputs'),
 ]

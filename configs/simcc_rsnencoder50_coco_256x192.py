@@ -18,12 +18,7 @@ model = dict(
     test_cfg=dict(_delete_=True, flip_test=True))
 
 train_pipeline = [
-    dict(type='rsn_mm.LoadImage', cache_mb=256),
-    dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
-    dict(type='RandomFlip', direction='horizontal'),
-    dict(type='RandomHalfBody', min_total_keypoints=4, prob=0.3),
-    dict(type='RandomBBoxTransform', shift_prob=0.0, scale_factor=(0.7, 1.35), rotate_factor=45.0, rotate_prob=0.5),
-    dict(type='TopdownAffine', input_size=codec['input_size']),
+    *_base_.train_pipeline[:-2],  # to the crop
     dict(type='GenerateTarget', encoder=codec),
     dict(type='PackPoseInputs'),
 ]

@@ -244,6 +244,29 @@ class TestRowsOfThePaper:
             assert {cfg[f'{split}_dataloader'].dataset.data_root for split in SPLITS} == {root or f'data/{data}/'}
 
 
+def test_another_size_takes_three_lines(tmp_path, scope, make_batch):
+    """A config of one's own, as README shows: its pipelines, targets and head fit each other."""
+    (tmp_path / 'own.py').write_text(f"""_base_ = '{FOLDER / 'rsn18_coco_256x192.py'}'
+from rsn_mm.input_size import set_input_size
+set_input_size(_base_, (256, 320))
+""")
+    cfg = Config.fromfile(tmp_path / 'own.py')
+    scope(cfg.default_scope)
+    assert {tuple(step_of(cfg[f'{split}_dataloader'].dataset.pipeline, 'TopdownAffine')['input_size']) for split in SPLITS} | {
+        tuple(codec.input_size) for codec in [cfg.model.head.decoder, *encoder_of(cfg)]} == {(256, 320)}
+    cfg.model.backbone.update(num_blocks=[1, 1, 1, 1], stem_channels=8, unit_channels=16)
+    cfg.model.head.update(in_channels=16)
+    model = registry.MODELS.build(cfg.model)
+    model.init_weights()
+    batch = make_batch(cfg, 'train')
+    assert batch['inputs'][0].shape == (3, 320, 256)
+    logs = model.train().train_step(batch, build_optim_wrapper(model, cfg.optim_wrapper))
+    assert all(torch.isfinite(value) for value in logs.values())
+    with torch.no_grad():
+        result, *_ = model.eval().test_step(make_batch(cfg, 'test'))
+    assert np.isfinite(result.pred_instances.keypoints).all()
+
+
 def test_every_depth_has_a_config():
     assert {ROW.match(name)[2] for name in ROWS} == {str(depth) for depth in NUM_BLOCKS}
 

@@ -71,6 +71,12 @@ def test_python_snippets_compile() -> None:
         compile(snippet, 'README.md', 'exec')
 
 
+def test_the_snippet_of_another_size_loads(tmp_path: Path) -> None:
+    (tmp_path / 'own.py').write_text(next(s for s in snippets('python') if 'set_input_size' in s))
+    config = Config.fromfile(tmp_path / 'own.py')
+    assert config.model.head.decoder.input_size == config.val_pipeline[2].input_size == (256, 320)
+
+
 def test_the_encoder_snippet_builds(tmp_path: Path) -> None:
     snippet = next(s for s in snippets('python') if 'RSNEncoder' in s)
     (tmp_path / 'own.py').write_text(snippet)

@@ -11,15 +11,7 @@ model = dict(
         [dict(type='KeypointOHKMMSELoss', use_target_weight=True, topk=63)]))
 
 # No LoadVisibility: flags of whole bodies stand in five lists, and this rule does not ask who is occluded.
-train_pipeline = [
-    dict(type='rsn_mm.LoadImage', cache_mb=256),
-    dict(type='GetBBoxCenterScale', padding={{_base_.box_extension}}),
-    dict(type='RandomFlip', direction='horizontal'),
-    dict(type='RandomHalfBody', min_total_keypoints=4, prob=0.3),
-    dict(type='RandomBBoxTransform', shift_prob=0.0, scale_factor=(0.7, 1.35), rotate_factor=45.0, rotate_prob=0.5),
-    dict(type='TopdownAffine', input_size={{_base_.input_size}}),
-    dict(type='PackPoseInputs', pack_transformed=True),
-]
+train_pipeline = [step for step in _base_.train_pipeline if step.type != 'rsn_mm.LoadVisibility']
 
 dataset_type = 'CocoWholeBodyDataset'
 train_dataloader = dict(

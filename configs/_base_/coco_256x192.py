@@ -1,6 +1,7 @@
 """COCO keypoints at 256x192 (height x width; sizes below are (width, height))."""
 _base_ = 'rsn.py'
 
+# A config that inherits this has another size by set_input_size, see coco_384x288.py.
 input_size = (192, 256)
 heatmap_size = (48, 64)
 
