@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 import gpu_parts as parts
+import gpu_speed as speed
 import torch
 from common import command, environment, parser, use_device
 from training_step import Sizes
@@ -101,22 +102,22 @@ def plan(smoke: bool, device: str) -> List[Part]:
     compile_modes: List[Optional[str]] = ['default'] if smoke else ['reduce-overhead', 'max-autotune']
     small = min(batch, 8)
     return [
-        Part('prediction 1x', 58, lambda r: parts.prediction(r, one, device, batch, rounds)),
-        Part('training 1x', 58, lambda r: parts.training(r, one, device, rounds)),
+        Part('prediction 1x', 58, lambda r: speed.prediction(r, one, device, batch, rounds)),
+        Part('training 1x', 58, lambda r: speed.training(r, one, device, rounds)),
         Part('video', 58, lambda r: video(r, device, 18 if smoke else 50, 2 if smoke else 100, min(rounds, 3))),
         Part('correctness', 58, lambda r: parts.correctness(r, one, device)),
-        Part('prediction 4x', 58, lambda r: parts.prediction(r, four, device, batch, max(2, rounds // 2))),
-        Part('training 4x', 58, lambda r: parts.training(r, four, device, max(2, rounds // 3))),
+        Part('prediction 4x', 58, lambda r: speed.prediction(r, four, device, batch, max(2, rounds // 2))),
+        Part('training 4x', 58, lambda r: speed.training(r, four, device, max(2, rounds // 3))),
         Part('no waiting', 58, lambda r: parts.no_waiting(r, one, device)),
-        Part('prediction 1x, few', 58, lambda r: parts.prediction(r, one, device, small, rounds)),
-        Part('prediction 4x, few', 58, lambda r: parts.prediction(r, four, device, small, rounds)),
+        Part('prediction 1x, few', 58, lambda r: speed.prediction(r, one, device, small, rounds)),
+        Part('prediction 4x, few', 58, lambda r: speed.prediction(r, four, device, small, rounds)),
         Part('memory', 58, lambda r: parts.memory(r, four, device)),
-        Part('decoder', 20, lambda r: parts.decoder(r, one, device, batch, rounds)),
+        Part('decoder', 20, lambda r: speed.decoder(r, one, device, batch, rounds)),
         Part('distributed', 40, lambda r: parts.distributed(r, one, device)),
-        *[Part(f'training 1x compiled, {name}', 58, lambda r, name=name: parts.training_compiled(r, one, device, rounds, name))
-          for name in parts.COMPILED_TRAININGS],
+        *[Part(f'training 1x compiled, {name}', 58, lambda r, name=name: speed.training_compiled(r, one, device, rounds, name))
+          for name in speed.COMPILED_TRAININGS],
         *[Part(f'prediction 1x compiled, {mode}{", padded" if padded else ""}', 58, lambda r, mode=mode, padded=padded:
-               parts.prediction_compiled(r, one, device, batch, rounds, mode, padded))
+               speed.prediction_compiled(r, one, device, batch, rounds, mode, padded))
           for mode in compile_modes for padded in ([True, False] if device == 'cuda' else [False])],
     ]
 

@@ -6,21 +6,11 @@ import numpy as np
 
 from rsn_mm.synthetic.backgrounds import sample_background
 from rsn_mm.synthetic.body import build_parts
+from rsn_mm.synthetic.figures import Figure, extent, stand
 from rsn_mm.synthetic.outfit import Outfit, sample_outfit
 from rsn_mm.synthetic.photo import add_shadow, finish_photo
 from rsn_mm.synthetic.render import draw_parts
-from rsn_mm.synthetic.scene import (
-    SUPERSAMPLING,
-    Figure,
-    Person,
-    describe,
-    extent,
-    keypoint_flags,
-    paint,
-    sample_light,
-    stack,
-    stand,
-)
+from rsn_mm.synthetic.scene import SUPERSAMPLING, Person, describe, keypoint_flags, paint, sample_light, stack
 from rsn_mm.synthetic.skeleton import BodyShape, Pose, pose_body, sample_shape
 
 # Statures in picture heights of the farthest and the nearest person, and where their feet stand.

@@ -54,7 +54,7 @@ def test_a_part_that_fails_or_hangs_is_recorded(gpu, tmp_path: Path) -> None:
 
 
 def test_padded_and_not_are_two_networks_wherever_the_model_is(gpu) -> None:
-    from gpu_parts import our_ways
+    from gpu_speed import our_ways
     from gpu_variants import our_heatmaps
     with patch('gpu_variants.fuse', side_effect=lambda model, **options: model) as fused:
         for padded in (False, True):
@@ -91,6 +91,7 @@ def test_a_device_by_number_is_a_gpu_and_the_one_that_is_waited_for(gpu, tmp_pat
 
 def test_running_out_of_time_keeps_what_was_timed(gpu) -> None:
     import gpu_parts
+    import gpu_speed
 
     def stops():
         raise TimeoutError(gpu_parts.OUT_OF_TIME)
@@ -99,7 +100,7 @@ def test_running_out_of_time_keeps_what_was_timed(gpu) -> None:
     groups = [{'stock a': lambda: lambda images: time.sleep(.002), 'stock b': lambda: lambda images: time.sleep(.02)},
               {'ours a': lambda: lambda images: None, 'ours broken': lambda: 1 / 0}, {'ours late': stops}]
     with pytest.raises(TimeoutError):
-        gpu_parts.time_groups(result, groups, torch.zeros(4, 3, 8, 8), rounds=2)
+        gpu_speed.time_groups(result, groups, torch.zeros(4, 3, 8, 8), rounds=2)
     assert {*result['persons_per_s']} == {'stock a', 'stock b', 'ours a'}
     assert {*result['times_stock']} == {'ours a'} and result['speedup'] > 1
     assert 'ZeroDivisionError' in result['failed']['ours broken'] and result['failed']['ours late'] == 'out of time'

@@ -4,6 +4,7 @@ from pycocotools import mask as coco_mask
 
 from rsn_mm.synthetic import scene
 from rsn_mm.synthetic.body import build_parts
+from rsn_mm.synthetic.figures import Figure, keypoint_reach
 from rsn_mm.synthetic.outfit import sample_outfit
 from rsn_mm.synthetic.render import draw_parts, place
 from rsn_mm.synthetic.skeleton import ARM_ANGLES, KEYPOINT_NAMES, LEG_ANGLES, BodyShape, Pose, pose_body
@@ -75,7 +76,7 @@ def flags_of_standing_person(yaw, **angles):
     (x, y), (h, w) = layer.origin, layer.part.shape
     ids[y:y + h, x:x + w], depth[y:y + h, x:x + w] = layer.part >= 0, layer.depth
     joints = np.stack([body.points[name] for name in KEYPOINT_NAMES]) * 300 + (200, 200, 0)
-    return dict(zip(KEYPOINT_NAMES, scene.keypoint_flags(joints, scene.keypoint_reach(parts) * 300, 1, ids, depth)))
+    return dict(zip(KEYPOINT_NAMES, scene.keypoint_flags(joints, keypoint_reach(parts) * 300, 1, ids, depth)))
 
 
 def test_front_view_shows_everything_and_back_view_hides_the_face():
@@ -116,7 +117,7 @@ def test_box_grows_to_a_visible_keypoint_on_the_rim():
     ids[4:12, 4:12] = 1
     joints = np.full((17, 3), 8.0)
     joints[3, 0] = 4.2
-    figure = scene.Figure((), joints, np.ones(17), np.array((4, 4, 12, 12)), 8.0, None)
+    figure = Figure((), joints, np.ones(17), np.array((4, 4, 12, 12)), 8.0, None)
     person = scene.describe(figure, 1, ids, np.full((40, 40), 8, np.float32))
     assert person.keypoints[3].tolist() == [1.6, 3.5, 2]
     assert person.box == (1.6, 2, 4.4, 4) and person.area == 16
