@@ -29,6 +29,7 @@ class PoseStream(Iterator[PoseResult]):
         self._bar = tqdm(total=total, unit=' frames', disable=not progress)
         self._closed = False
         self._ended = False
+        self._failed = False
         self._out = out
 
     def __next__(self) -> PoseResult:
@@ -36,6 +37,7 @@ class PoseStream(Iterator[PoseResult]):
             result = next(self._results)
         except BaseException as error:
             self._ended = isinstance(error, StopIteration) and not self._closed
+            self._failed = not isinstance(error, StopIteration)
             self.close()
             raise
         self.num_frames += 1
@@ -73,7 +75,7 @@ class PoseStream(Iterator[PoseResult]):
             if self.num_frames:
                 logger.warning('%s holds a part: the stream of poses was left after %d frames. Iterate over all of it.',
                                self._out, self.num_frames)
-            else:
+            elif not self._failed:  # of an error nobody needs to be told twice
                 logger.warning('Nothing is written to %s: the stream of poses was never read. Iterate over it.', self._out)
         for source, reason in self.skipped:
             logger.warning('Skipped %s: %s.', source, reason.rstrip('.'))

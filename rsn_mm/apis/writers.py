@@ -88,7 +88,11 @@ class FolderWriter:
     """
 
     def __init__(self, out: Path, meta: PoseMeta, overlays: bool, score_threshold: float, skipped: List[Skipped]) -> None:
-        out.mkdir(parents=True, exist_ok=True)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f'out={str(out)!r} cannot be made: {error.strerror or error}. Give a folder that may be written to.'
+                             ) from error
         self.out = out
         self.complete = False
         self._overlays = overlays

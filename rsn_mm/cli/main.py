@@ -2,6 +2,7 @@
 import argparse
 import importlib
 import logging
+import os
 import sys
 from typing import Optional, Sequence
 
@@ -38,6 +39,11 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         arguments (Sequence[str], optional): Defaults to those of the process.
     """
     args = build_parser().parse_args(arguments)
+    try:
+        os.getcwd()
+    except FileNotFoundError:  # math libraries end the process without a word of use
+        print('rsn-mm: the folder in which it was called no longer exists. Change into another one.', file=sys.stderr)
+        return USAGE
     _set_up_log(args.verbose)
     try:
         return args.run(args)

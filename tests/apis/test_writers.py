@@ -22,6 +22,12 @@ def test_an_empty_text_is_no_folder(inferencer: PoseInferencer, folder: Path) ->
         inferencer(folder, boxes=[BOXES] * 5, out='')
 
 
+def test_a_folder_that_cannot_be_made(inferencer: PoseInferencer, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ValueError, match="out='/proc/none' cannot be made: .* Give a folder"):
+        run(inferencer(folder, boxes=[BOXES] * 5, out='/proc/none'))
+    assert 'never read' not in caplog.text
+
+
 def test_pictures_and_json(inferencer: PoseInferencer, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / 'new' / 'out'
     results = run(inferencer(folder, boxes=[BOXES, [], BOXES, BOXES[:1], BOXES], out=out, score_threshold=0.))

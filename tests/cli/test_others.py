@@ -128,3 +128,10 @@ def test_lines_that_say_that_something_is_wrong_come_through(capsys) -> None:
         warnings.warn('something is wrong', stacklevel=1)
         warnings.warn('The metainfo config file "a.py" does not exist.', stacklevel=1)
     assert capsys.readouterr().out == 'The model and loaded state dict do not match exactly\n'
+
+
+def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    (tmp_path / 'gone').mkdir()
+    monkeypatch.chdir(tmp_path / 'gone')
+    (tmp_path / 'gone').rmdir()
+    assert main(['info']) == 2 and 'no longer exists' in capsys.readouterr().err

@@ -38,6 +38,7 @@ class TinyData:
         if dataset.type.endswith('CombinedDataset'):
             for part in dataset.datasets:  # enough for two iterations, not more
                 self.localise(part, -(-PICTURES // len(dataset.datasets)))
+            dataset.pop('sample_ratio_factor', None)  # a third of one sample is none
             return
         if 'dataset' in dataset:  # RepeatDataset
             dataset.times = 1
