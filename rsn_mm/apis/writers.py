@@ -91,8 +91,8 @@ class FolderWriter:
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ValueError(f'out={str(out)!r} cannot be made: {error.strerror or error}. Give a folder that may be written to.'
-                             ) from error
+            raise ValueError(f'out={str(out)!r} cannot be made: {error.strerror or error}. Give a folder that can be written '
+                             'to.') from error
         self.out = out
         self.complete = False
         self._overlays = overlays

@@ -26,17 +26,24 @@ def _adapt(module: Any) -> None:
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         backbone, head = getattr(self, 'backbone', None), getattr(self, 'head', None)
-        if getattr(backbone, 'gives_stages', False) and getattr(self, 'neck', None) is None:
-            refuse_other_heads(type(backbone).__name__, head)
+        if getattr(backbone, 'gives_stages', False):
+            refuse_others(type(backbone).__name__, getattr(self, 'neck', None), head)
 
     module.BasePoseEstimator.__init__ = init
 
 
-def refuse_other_heads(backbone: str, head: Any) -> None:
+def refuse_others(backbone: str, neck: Any, head: Any) -> None:
     """
     Raises:
-        ValueError: if ``head`` is one of MMPose's own for single feature maps. Those of others may do what they like.
+        ValueError: if ``neck`` or ``head`` is one of MMPose's or MMDetection's own for single feature maps. Those of others
+            may do what they like.
     """
+    if neck is not None:
+        if type(neck).__module__.startswith(('mmpose.models.necks', 'mmdet.models.necks')):
+            raise ValueError(f'neck={type(neck).__name__}: the backbone {backbone} gives stages of several units, this neck '
+                             'takes feature maps. Give rsn_mm.RSNEncoder, which stands where ResNet does, as the backbone, or '
+                             'no neck.')
+        return
     kinds = {cls.__name__ for cls in type(head).__mro__}
     if type(head).__module__.startswith('mmpose.models.heads') and kinds.isdisjoint(HEADS_OF_STAGES):
         raise ValueError(f'head={type(head).__name__}: the backbone {backbone} gives stages of several units, and this head '

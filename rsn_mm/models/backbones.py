@@ -264,6 +264,8 @@ def _check_positive(**arguments: int) -> None:
 
 
 def _check_levels(out_indices: Sequence[int], frozen_stages: int, num_levels: int) -> None:
+    if not isinstance(out_indices, Sequence):
+        raise ValueError(f'out_indices={out_indices!r} must be a list or tuple of levels, such as ({num_levels - 1}, ).')
     if not out_indices or any(i not in range(num_levels) for i in out_indices):
         raise ValueError(f'out_indices={tuple(out_indices)} must name levels from 0 to {num_levels - 1} (shallow to deep), '
                          f'at least one. out_indices=({num_levels - 1}, ) returns the deepest.')

@@ -1,10 +1,11 @@
-"""One error where a GroupNorm does not fit the widths of a network, with the group counts that do."""
+"""One error where a norm is unknown, or a GroupNorm does not fit the widths of a network, with the group counts that do."""
 import functools
 import inspect
 import math
 from typing import Any, Callable, Dict, Type
 
 import torch
+from mmengine.registry import MODELS
 from torch import nn
 
 GROUP_NORMS = ('GN', 'GroupNorm')
@@ -14,8 +15,9 @@ def names_group_counts(init: Callable[..., None]) -> Callable[..., None]:
     """Decorates the ``__init__`` of a module whose argument ``norm_cfg`` is for all its normalisation layers.
 
     Raises:
-        ValueError: in the place of PyTorch's and MMCV's errors, if ``num_groups`` is missing or does not divide the channels
-            of a layer: it names the layer, and the counts that divide the channels of all of them.
+        ValueError: in the place of PyTorch's and MMCV's errors, if there is no layer of that type; or if ``num_groups`` is
+            missing or does not divide the channels of a layer: it names the layer, and the counts that divide the channels of
+            all of them.
     """
     signature = inspect.signature(init)
 
@@ -31,6 +33,12 @@ def names_group_counts(init: Callable[..., None]) -> Callable[..., None]:
             bound.arguments['norm_cfg'] = dict(norm_cfg, num_groups=1)
             _refuse(type(self), norm_cfg, _widths(type(self), init, bound), error)
             raise
+        except KeyError as error:
+            norm_cfg = signature.bind(self, *args, **kwargs).arguments.get('norm_cfg') or {}
+            if MODELS.get(norm_cfg.get('type', '')) is not None:
+                raise
+            raise ValueError(f'norm_cfg={norm_cfg!r}: there is no normalisation layer of this type. Give BN, SyncBN, GN with '
+                             'num_groups, or IN.') from error
 
     return checked
 

@@ -40,6 +40,11 @@ class TestOutIndices:
         with pytest.raises(ValueError, match=r'out_indices=\(.*\) must name levels from 0 to 3 .*out_indices=\(3, \)'):
             encoder(out_indices=out_indices)
 
+    @pytest.mark.parametrize('out_indices', [3, None])
+    def test_no_list(self, out_indices):
+        with pytest.raises(ValueError, match=f'out_indices={out_indices} must be a list or tuple of levels'):
+            encoder(out_indices=out_indices)
+
 
 class TestFrozenStages:
 

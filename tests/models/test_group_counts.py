@@ -32,3 +32,8 @@ def test_what_is_no_count(given: dict) -> None:
 def test_other_errors_stay_as_they_are() -> None:
     with pytest.raises(ValueError, match='depth'):
         RSN(depth=7, norm_cfg=dict(type='GN', num_groups=2))
+
+
+def test_a_type_that_is_none() -> None:
+    with pytest.raises(ValueError, match="norm_cfg=.*'BatchNorm'.*: there is no normalisation layer of this type. Give BN"):
+        RSN(norm_cfg=dict(type='BatchNorm'), **BACKBONE)

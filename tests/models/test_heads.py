@@ -306,8 +306,11 @@ class TestLossOnTheDevice:
             assert value.item() == pytest.approx(expected[name].item(), rel=1e-3), name
 
 
+HEAD = dict(type='mmpose.HeatmapHead', in_channels=16, out_channels=5, loss=dict(type='mmpose.KeypointMSELoss'))
+
+
 @pytest.mark.parametrize('head', [
-    dict(type='mmpose.HeatmapHead', in_channels=16, out_channels=5, loss=dict(type='mmpose.KeypointMSELoss')),
+    HEAD,
     dict(type='mmpose.RegressionHead', in_channels=16, num_joints=5),
 ], ids=['HeatmapHead', 'RegressionHead'])
 def test_heads_for_single_maps_are_refused_on_stages(make_estimator, head):
@@ -315,4 +318,14 @@ def test_heads_for_single_maps_are_refused_on_stages(make_estimator, head):
     with DefaultScope.overwrite_default_scope('rsn_mm'), pytest.raises(
             ValueError, match=f'head={head["type"][7:]}: the backbone RSN gives stages.*MultiStageHead.*RSNEncoder'):
         registry.MODELS.build(dict(type='TopdownPoseEstimator', head=head,
+                                   backbone=dict(type='RSN', num_blocks=[1, 1], stem_channels=8, unit_channels=16)))
+
+
+@pytest.mark.parametrize('neck', [dict(type='mmpose.FPN', in_channels=[16, 16], out_channels=16, num_outs=2),
+                                  dict(type='mmpose.GlobalAveragePooling')], ids=['FPN', 'GlobalAveragePooling'])
+def test_necks_for_single_maps_are_refused_on_stages(make_estimator, neck):
+    make_estimator()
+    with DefaultScope.overwrite_default_scope('rsn_mm'), pytest.raises(
+            ValueError, match=f'neck={neck["type"][7:]}: the backbone RSN gives stages.*RSNEncoder'):
+        registry.MODELS.build(dict(type='TopdownPoseEstimator', neck=neck, head=HEAD,
                                    backbone=dict(type='RSN', num_blocks=[1, 1], stem_channels=8, unit_channels=16)))
