@@ -5,11 +5,11 @@ that its own boxes are thrown away.
 """
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Sequence
+from typing import Callable, Dict
 
-import numpy as np
 import torch
 from common import same_network, take_turns
+from detecting import Clip, DetectsForNothing, StockDetectsForNothing
 from gpu_parts import Result, attempt
 from mmengine.hub import get_config
 from mmpose.apis import MMPoseInferencer
@@ -17,44 +17,11 @@ from video import GivenDetector, count, make_scene, write_video
 
 from rsn_mm.apis import PoseInferencer
 from rsn_mm.apis.configs import find_model
-from rsn_mm.apis.detectors import Boxes, MMDetDetector, boxes_from
-from rsn_mm.apis.frames import Frame
+from rsn_mm.apis.detectors import MMDetDetector
 
 STOCK = 'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_rsn{}_8xb32-210e_coco-256x192.py'
 OURS = 'rsn{}_coco_256x192'
 DETECTOR = 'rtmdet_tiny_8xb32-300e_coco'
-
-
-class Clip(NamedTuple):
-    path: Path
-    boxes: List[np.ndarray]
-
-
-class DetectsForNothing:
-    """A detector that runs, and the boxes that are given."""
-
-    def __init__(self, detector: MMDetDetector, boxes: Sequence[np.ndarray]) -> None:
-        self._detector, self._boxes = detector, boxes
-        self.frames_at_once = detector.frames_at_once
-
-    def __call__(self, frame: Frame, number: int) -> Boxes:
-        return self.detect([frame])[0]
-
-    def detect(self, frames: Sequence[Frame]) -> List[Boxes]:
-        self._detector.detect(frames)
-        return [boxes_from(self._boxes[frame.index], 'given') for frame in frames]
-
-
-class StockDetectsForNothing(GivenDetector):
-    """The same for MMPoseInferencer."""
-
-    def __init__(self, detector: Any, boxes: List[np.ndarray]) -> None:
-        super().__init__(boxes)
-        self._detector = detector
-
-    def __call__(self, image: Any, return_datasamples: bool) -> Dict[str, List[Any]]:
-        self._detector(image, return_datasamples=True)
-        return super().__call__(image, return_datasamples)
 
 
 def video(result: Result, device: str, depth: int, num_frames: int, rounds: int) -> None:

@@ -28,8 +28,8 @@ __all__ = ['ADAPTERS', 'activate', 'activate_before_the_stack', 'active', 'allow
 
 # Order matters: modules that stand in for a missing package come before everything that imports it.
 ADAPTERS = ('home', 'pkg_resources', 'pkgutil_find_loader', 'torchvision', 'mmcv_ops', 'xtcocotools', 'checkpoint',
-            'distributed', 'amp', 'half_precision', 'compile', 'drawing', 'albumentations', 'named_configs', 'no_workers',
-            'stages', 'spawn')
+            'distributed', 'amp', 'half_precision', 'compile', 'drawing', 'albumentations', 'named_configs', 'config_text',
+            'no_workers', 'stages', 'spawn')
 SWITCH = 'RSN_MM_COMPAT'
 # Nothing of these is imported before the adapters are in place.
 STACK = ('torchvision', 'xtcocotools', 'mmengine', 'mmcv', 'mmdet', 'mmpose')

@@ -1,6 +1,9 @@
 """Trainings that are compared: what differs between them, and that they go on, count and are not repeated."""
 import json
+import runpy
 import shutil
+import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Dict
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmpose.visualization import PoseLocalVisualizer
 
 from rsn_mm.codecs import QuarterOffsetHeatmap
 
@@ -80,6 +84,24 @@ def test_length_and_seed(runs: ModuleType) -> None:
     assert config.randomness.seed == 7 and config.train_dataloader.batch_size == 5
 
 
+@pytest.fixture
+def one_process(runs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each tool is a process of its own the first time."""
+    process, seen = runs._run_tool, set()
+
+    def run(name: str, folder: Path, *arguments: str) -> None:
+        if name not in seen:
+            seen.add(name)
+            return process(name, folder, *arguments)
+        monkeypatch.setattr(sys, 'argv', [f'{name}.py', *arguments])
+        PoseLocalVisualizer._instance_dict.clear()  # its name is that of every training's, and it knows the first one's folder
+        with open(folder / 'output.log', 'a') as log, redirect_stdout(log), redirect_stderr(log):
+            runpy.run_path(str(ROOT / 'tools' / f'{name}.py'), run_name='__main__')
+
+    monkeypatch.setattr(runs, '_run_tool', run)
+
+
+@pytest.mark.usefixtures('one_process')
 def test_mmposes_own_model_trains_once(runs: ModuleType, lspet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rival that shares the fewest classes with ours, at half the size, as a process of its own."""
     run = runs.Run('mmpose_rsn18_lsp_256x192', seed=0, epochs=1, half_size=True)
