@@ -2,12 +2,15 @@
 import importlib.util
 import json
 import os
+import signal
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Callable, Iterator, List, Optional, Sequence, Union
 
 # A GPU adds in no fixed order, and has no room for two processes: tests that want one say so. Before torch looks for it.
 os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
+# The nets here are too small for two threads, which would wait for each other most of the time; also in processes of tests.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import numpy as np
 import pytest
@@ -21,7 +24,6 @@ from mmpose.datasets.transforms import GenerateTarget, PackPoseInputs  # isort: 
 from rsn_mm import registry  # isort: skip
 from rsn_mm.transforms import LoadVisibility  # isort: skip
 
-# The nets here are too small for two threads: they would wait for each other most of the time.
 torch.set_num_threads(1)
 
 
@@ -31,6 +33,11 @@ def load_script(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def hears_ctrl_c() -> None:
+    """``preexec_fn`` of a process that is to be interrupted: a shell's background jobs, and all below them, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ than one assignment at a time.
 """
 import ast
 import functools
-from types import ModuleType
 from typing import Any, Callable, List, Optional, Tuple
 
 from ._on_import import on_import
@@ -20,7 +19,7 @@ def install() -> None:
     on_import('mmengine.config.config', _adapt)
 
 
-def _adapt(module: ModuleType) -> None:
+def _adapt(module: Any) -> None:
     module.FormatCode = by_assignment(module.FormatCode)
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from rsn_mm.cli.main import main
 
+from ..conftest import hears_ctrl_c
+
 
 def predict(tiny, *arguments: object) -> int:
     model = ['--pose', tiny.config, '--weights', tiny.weights, '--det', 'whole', '--device', 'cpu', '--no-progress']
@@ -79,13 +81,14 @@ def test_argparse_errors_exit_with_2(arguments: List[str], capsys) -> None:
 def test_ctrl_c_leaves_whole_files(tiny, pictures, tmp_path: Path) -> None:
     writer = cv2.VideoWriter(str(tmp_path / 'long.avi'), cv2.VideoWriter_fourcc(*'XVID'), 10., (96, 72))
     frame = cv2.resize(pictures[0], (96, 72))
-    for _ in range(20000):
+    for _ in range(5000):
         writer.write(frame)
     writer.release()
     out = tmp_path / 'out'
     process = subprocess.Popen(
         [sys.executable, '-m', 'rsn_mm.cli', 'predict', str(tmp_path / 'long.avi'), '--pose', tiny.config, '--weights',
-         tiny.weights, '--det', 'whole', '--out', str(out), '--batch-size', '1'], stderr=subprocess.PIPE, text=True)
+         tiny.weights, '--det', 'whole', '--out', str(out), '--batch-size', '1'], stderr=subprocess.PIPE, text=True,
+        preexec_fn=hears_ctrl_c)
     while process.poll() is None and not list(out.glob('.long*')):
         time.sleep(0.05)
     time.sleep(0.2)

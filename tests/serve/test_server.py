@@ -10,6 +10,8 @@ import pytest
 from rsn_mm.cli.main import main
 from rsn_mm.serve.server import ModelArgument, is_this_machine_only, open_socket, parse_models, url_of
 
+from ..conftest import hears_ctrl_c
+
 
 def test_models_are_named_as_shortly_as_tells_them_apart() -> None:
     assert parse_models(['rsn18=w/a=b.pth', 'x/other.onnx']) == [ModelArgument('rsn18', 'rsn18', 'w/a=b.pth'),
@@ -50,7 +52,8 @@ def test_wrong_usage(tiny, capsys) -> None:
 def test_ctrl_c_ends_cleanly(tiny, encoded) -> None:
     process = subprocess.Popen(
         [sys.executable, '-W', 'ignore', '-m', 'rsn_mm.cli', 'serve', f'{tiny.config}={tiny.weights}', '--det', 'whole',
-         '--device', 'cpu', '--host', '0.0.0.0', '--port', '0'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+         '--device', 'cpu', '--host', '0.0.0.0', '--port', '0'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=hears_ctrl_c)
     try:
         announced = next(line for line in process.stdout if ' at http://0.0.0.0:' in line)  # MMEngine prints, too
         assert announced.startswith('1 models on cpu')
