@@ -4,9 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.hub import get_config, get_model
 from mmengine.infer import BaseInferencer
+from mmengine.runner import Runner
+from torch.utils.data import Dataset
 
 from rsn_mm.compat.named_configs import PREFIX
 from rsn_mm.model_index import CONFIGS, WEIGHTS, config_path, weights_of
@@ -37,6 +40,25 @@ def test_a_config_inherits_from_ours(base: str, elsewhere: Path) -> None:
     config, expected = inheriting(base, elsewhere), Config.fromfile(config_path(base))
     assert config.pop('work_dir') == 'here'
     assert without_scope(config.to_dict()) == expected.to_dict()
+
+
+def test_an_inherited_config_loads_data(elsewhere: Path) -> None:
+    """MMEngine's notes in it reach the collate function, too."""
+    loader = inheriting('rsn18_coco_256x192.py', elsewhere).train_dataloader
+    loader.update(dataset=_Two(), num_workers=0, persistent_workers=False, batch_size=2,
+                  sampler=dict(type='DefaultSampler', shuffle=False))
+    assert loader.collate_fn._scope_ == 'rsn_mm'
+    batch, = Runner.build_dataloader(loader)
+    assert batch['inputs'].shape == (2, 3, 4, 4)
+
+
+class _Two(Dataset):
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> dict:
+        return dict(inputs=torch.zeros(3, 4, 4, dtype=torch.uint8), data_samples=index)
 
 
 def test_configs_of_other_packages_are_found_as_before(elsewhere: Path) -> None:
