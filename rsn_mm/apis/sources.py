@@ -3,7 +3,7 @@ import glob
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Iterator, List, Optional, Sequence, Union
+from typing import Iterator, List, Optional, Sequence, Set, Union
 from urllib.parse import unquote, urlsplit
 
 import cv2
@@ -153,12 +153,32 @@ def _find(one: Inputs, number: int, skipped: List[Skipped]) -> List[Source]:
 
 
 def _matches(pattern: str) -> List[Path]:
-    """What a pattern names, sorted: each file once, however many links lead to its folder, or around in a circle. With ``**``
-    the folders are those to look in."""
-    found = sorted((Path(match) for match in glob.glob(pattern, recursive=True)), key=lambda path: (len(path.parts), path))
+    """What a pattern names, sorted: each file once, however many links lead to its folder. With ``**`` the folders are those to
+    look in."""
+    found = sorted((Path(match) for match in _expand(pattern)), key=lambda path: (len(path.parts), path))
     kept = {os.path.join(os.path.realpath(path.parent), path.name): path for path in reversed(found)
             if '**' not in pattern or not path.is_dir()}
     return sorted(kept.values())
+
+
+def _expand(pattern: str) -> Iterator[str]:
+    """``glob.glob`` with ``**``, but each folder is entered once: links that lead in a circle would never end."""
+    parts = Path(pattern).parts
+    if '**' not in parts:
+        yield from glob.glob(pattern)
+        return
+    depth = parts.index('**')
+    entered: Set[str] = set()
+    for top in glob.glob(os.path.join(*parts[:depth])) if depth else ['.']:
+        for folder, below, _ in os.walk(top, followlinks=True):
+            real = os.path.realpath(folder)
+            if real in entered:
+                below.clear()
+                continue
+            entered.add(real)
+            links = {name: os.path.islink(os.path.join(folder, name)) for name in below if not name.startswith('.')}
+            below[:] = sorted(links, key=links.__getitem__)
+            yield from _expand(os.path.join(glob.escape(folder), *(parts[depth + 1:] or ('*', ))))
 
 
 def _readable(paths: Sequence[Path], where: str, skipped: List[Skipped]) -> List[Source]:
