@@ -117,7 +117,8 @@ def _encoder(model: ConfigDict, variant: str) -> None:
     channels = [CHANNELS * 2**level for level in levels]
     if _kind(model.get('neck')) not in SAME_CHANNELS:
         model.neck.in_channels = channels
-        return
+        if model.neck.get('out_channels', 0) is not None:  # None: those of its input
+            return
     new = sum(channels) if (model.get('neck') or {}).get('concat') else channels[-1]
     _replace(model.head, old.channels, new)
 

@@ -100,6 +100,7 @@ class TinyData:
             keypoints=joints(BODY if num_joints == WHOLE_BODY else num_joints),
             segmentation=[[x, y, x + w, y, x + w, y + h, x, y + h]], center=[x + w / 2, y + h / 2], scale=h / 200,
             box_size=150., head_size=30., headbox=[x, y, x + 30, y + 30],
+            keypoints_21=joints(21),
             hand_type='interacting', hand_type_valid=1, joint_valid=[[1]] * num_joints, capture=0, track_id=number)
         for part, count in PARTS.items():
             person.update({f'{part}_kpts': joints(count), f'{part}_valid': True, f'{part}_box': box})
