@@ -56,7 +56,8 @@ def test_importing_the_package_leaves_the_rest_unimported() -> None:
     assert done.stdout.strip() == '[]', done.stderr
 
 
-@pytest.mark.parametrize('first', ['mmpose.apis', 'mmdet.apis', 'mmcv.ops', 'mmengine.runner', 'xtcocotools.coco'])
+@pytest.mark.parametrize('first', ['mmpose.apis', 'mmdet.apis', 'mmcv.ops', 'mmengine.runner', 'xtcocotools.coco',
+                                   'rsn_mm.checkpoints.files'])
 def test_whatever_of_the_stack_comes_first_finds_the_adapters(first: str) -> None:
     done = run(f'import rsn_mm, {first}, sys, rsn_mm.compat as c; assert c._active, "late"; '
                'import mmpose.apis, mmcv; print(mmcv.__spec__.loader is not None, len(mmcv.__path__), list(c._active) == '
