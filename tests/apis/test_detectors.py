@@ -71,7 +71,7 @@ def test_other_json_is_refused(tmp_path: Path, content: Any, message: str) -> No
 
 
 @pytest.mark.parametrize('content, message', [
-    pytest.param(b'[' * 10**5, 'nested too deeply', id='nested'), (b'[{', 'not JSON'), (b'\xff', 'not JSON')])
+    pytest.param(b'[' * 10**5, 'nested too deeply', id='nested'), (b'[{', 'no whole JSON'), (b'\xff', 'no JSON file in UTF-8')])
 def test_other_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / 'd.json').write_bytes(content)
     with pytest.raises(ValueError, match=f"d.json' is no COCO detection file: .*{message}.*Give a list"):
