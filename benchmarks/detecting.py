@@ -13,10 +13,9 @@ import cv2
 import numpy as np
 import torch
 from common import Report, parser, same_network, take_turns
-from mmengine.hub import get_config
 from mmpose.apis import MMPoseInferencer
 from safetensors.torch import load_file
-from video import STOCK, GivenDetector, count, make_scene, write_video
+from video import STOCK, GivenDetector, count, make_scene, stock_config, with_detector, write_video
 
 from rsn_mm.apis import PoseInferencer
 from rsn_mm.apis.configs import find_model
@@ -100,7 +99,7 @@ def measure(report: Report, args: argparse.Namespace, clip: Clip, folder: Path) 
         if rival() != args.frames:
             raise RuntimeError(f'{name} did not give a result for each of {args.frames} frames')
     seen = {name: one.calls for name, one in detectors.items()}  # of the one call so far
-    timings = take_turns(rivals, rounds=args.rounds, warmup=0, settle=False)
+    timings = take_turns(rivals, rounds=args.rounds, warmup=0)
     for name, timing in timings.items():
         report.add(name, timing, per=args.frames, baseline=timings[BASELINE], frames_per_s=args.frames / timing.median,
                    detections=seen.get(name, args.frames if name == BASELINE else -(-args.frames // EVERY)))
@@ -157,9 +156,7 @@ def fingerprint(tensor: torch.Tensor) -> bytes:
 
 def mmpose_rival(clip: Clip, folder: Path) -> Callable[[], int]:
     torch.save(dict(meta={}, state_dict=shipped_as_stock().state_dict()), folder / 'stock.pth')
-    config = get_config(STOCK)
-    config.model.backbone.init_cfg = None
-    config.model.test_cfg.flip_test = False
+    config = stock_config(STOCK)
     config.model.head.update(out_channels=NUM_JOINTS, out_shape=(WIDTH_HEIGHT[1] // 4, WIDTH_HEIGHT[0] // 4))
     for codec in (*config.codec, config.model.head.decoder):
         codec.update(input_size=WIDTH_HEIGHT, heatmap_size=(WIDTH_HEIGHT[0] // 4, WIDTH_HEIGHT[1] // 4))
@@ -168,15 +165,7 @@ def mmpose_rival(clip: Clip, folder: Path) -> Callable[[], int]:
     inferencer = MMPoseInferencer(pose2d=str(folder / 'stock.py'), pose2d_weights=str(folder / 'stock.pth'), device='cpu',
                                   det_model=str(folder / 'detector.py'), det_weights=str(folder / 'detector.pth'),
                                   det_cat_ids=[0])
-    given = StockDetectsForNothing(inferencer.inferencer.detector, clip.boxes)
-    inferencer.inferencer.detector = given
-    inferencer.inferencer.det_cat_ids = (0, )
-
-    def run() -> int:
-        given.frame = 0
-        return count(inferencer(str(clip.path)))
-
-    return run
+    return with_detector(inferencer, StockDetectsForNothing(inferencer.inferencer.detector, clip.boxes), clip.path)
 
 
 def rtmlib_rival(clip: Clip, folder: Path, backend: str, detector: MMDetDetector) -> Callable[[], int]:

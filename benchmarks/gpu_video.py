@@ -11,9 +11,8 @@ import torch
 from common import same_network, take_turns
 from detecting import Clip, DetectsForNothing, StockDetectsForNothing
 from gpu_parts import Result, attempt
-from mmengine.hub import get_config
 from mmpose.apis import MMPoseInferencer
-from video import GivenDetector, count, make_scene, write_video
+from video import GivenDetector, count, make_scene, stock_config, with_detector, write_video
 
 from rsn_mm.apis import PoseInferencer
 from rsn_mm.apis.configs import find_model
@@ -53,22 +52,12 @@ def video(result: Result, device: str, depth: int, num_frames: int, rounds: int)
 
 
 def _stock(folder: Path, clip: Clip, device: str, depth: int, detector: str) -> Callable[[], int]:
-    config = get_config(STOCK.format(depth))
-    config.model.backbone.init_cfg = None
-    config.model.test_cfg.flip_test = False
-    config.dump(folder / 'stock.py')
+    stock_config(STOCK.format(depth)).dump(folder / 'stock.py')
     own = {} if detector == 'whole_image' else dict(det_weights=str(folder / 'detector.pth'), det_cat_ids=[0])
     inferencer = MMPoseInferencer(pose2d=str(folder / 'stock.py'), pose2d_weights=str(folder / 'weights.pth'), device=device,
                                   det_model=detector, **own)
     given = StockDetectsForNothing(inferencer.inferencer.detector, clip.boxes) if own else GivenDetector(clip.boxes)
-    inferencer.inferencer.detector = given
-    inferencer.inferencer.det_cat_ids = (0, )
-
-    def run() -> int:
-        given.frame = 0
-        return count(inferencer(str(clip.path)))
-
-    return run
+    return with_detector(inferencer, given, clip.path)
 
 
 def _time(result: Result, rivals: Dict[str, Callable[[], int]], num_frames: int, rounds: int) -> None:

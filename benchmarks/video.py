@@ -115,10 +115,7 @@ class Models(NamedTuple):
 def make_models(folder: Path, scene: Scene) -> Models:
     stock, ours = same_network(18)
     torch.save(dict(meta={}, state_dict=stock.state_dict()), folder / 'weights.pth')
-    config: Config = get_config(STOCK)
-    config.model.backbone.init_cfg = None
-    config.model.test_cfg.flip_test = False
-    config.dump(folder / 'stock.py')
+    stock_config(STOCK).dump(folder / 'stock.py')
     exported: Dict[str, str] = {}
     missing: Dict[str, str] = {}
     for name, export in (('float32', export_float32), ('int8', export_int8)):
@@ -180,7 +177,19 @@ def our_rival(inferencer: PoseInferencer, video: Path, boxes: List[np.ndarray]) 
 def mmpose_rival(video: Path, boxes: List[np.ndarray], models: Models) -> Callable[[], int]:
     inferencer = MMPoseInferencer(
         pose2d=models.stock_config, pose2d_weights=models.weights, device='cpu', det_model='whole_image')
-    detector = GivenDetector(boxes)
+    return with_detector(inferencer, GivenDetector(boxes), video)
+
+
+def stock_config(name: str) -> Config:
+    """A config of MMPose by name, without weights for its backbone, and without flip test."""
+    config: Config = get_config(name)
+    config.model.backbone.init_cfg = None
+    config.model.test_cfg.flip_test = False
+    return config
+
+
+def with_detector(inferencer: MMPoseInferencer, detector: GivenDetector, video: Path) -> Callable[[], int]:
+    """Run it on a video, with ``detector`` in place of its own."""
     inferencer.inferencer.detector = detector
     inferencer.inferencer.det_cat_ids = (0, )
 
