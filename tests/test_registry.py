@@ -1,6 +1,5 @@
 """The registries of scope rsn_mm, in a fresh interpreter: what a test run has imported hides what a user lacks."""
 import subprocess
-import sys
 from typing import List
 
 import pytest
@@ -14,6 +13,8 @@ import rsn_mm.evaluation
 import rsn_mm.models
 import rsn_mm.transforms
 from rsn_mm import registry
+
+from . import warm
 
 OURS = {
     'MODELS': ['RSN', 'RSNEncoder', 'MultiStageHead', 'PoseDataPreprocessor', 'KeypointOHKMMSELoss',
@@ -40,7 +41,7 @@ MODULES = {name: getattr(rsn_mm, folder) for name, folder in FOLDERS.items()}
 
 def fresh(code: str) -> List[str]:
     """Lines that a program prints in an interpreter of its own."""
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True)
+    done = subprocess.run([warm.python(), '-W', 'ignore', '-c', code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 

@@ -1,6 +1,5 @@
 """Pictures of a small model: what they are made of, that they are written whole, and what is refused."""
 import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -12,6 +11,8 @@ from mmengine.config import Config
 from rsn_mm import registry
 from rsn_mm.analysis.inspection import check_box, inspect_image, load_model
 from rsn_mm.analysis.pictures import _in_crop, analyze
+
+from .. import warm
 
 ROOT = Path(__file__).parents[2]
 PEOPLE = [(5., 8., 60., 90.), (50., 10., 95., 110.)]
@@ -161,7 +162,7 @@ class TestErrors:
 class TestTool:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
-        return subprocess.run([sys.executable, '-W', 'ignore', str(ROOT / 'tools' / 'analyze.py'), *map(str, arguments)],
+        return subprocess.run([warm.python(), '-W', 'ignore', str(ROOT / 'tools' / 'analyze.py'), *map(str, arguments)],
                               capture_output=True, text=True)
 
     def test_pictures_of_an_annotated_image(self, files, image, tmp_path, coco_file):

@@ -1,7 +1,6 @@
 """The comparison with the paper: what is printed, what stands beside it, in all three forms."""
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,8 @@ from rsn_mm.analysis import paper
 from rsn_mm.analysis.complexity import Complexity
 from rsn_mm.analysis.report import render
 from rsn_mm.analysis.tables import ComparedRow, compare_fields, compare_rows, fits
+
+from .. import warm
 
 ROOT = Path(__file__).parents[2]
 
@@ -156,7 +157,7 @@ class TestReport:
 class TestTool:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
-        return subprocess.run([sys.executable, '-W', 'ignore', str(ROOT / 'tools' / 'paper_tables.py'), *arguments],
+        return subprocess.run([warm.python(), '-W', 'ignore', str(ROOT / 'tools' / 'paper_tables.py'), *arguments],
                               capture_output=True, text=True)
 
     def test_writes_a_file(self, tmp_path):

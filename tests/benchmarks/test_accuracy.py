@@ -17,6 +17,8 @@ from mmpose.visualization import PoseLocalVisualizer
 
 from rsn_mm.codecs import QuarterOffsetHeatmap
 
+from .. import warm
+
 ROOT = Path(__file__).parents[2]
 RIVALS = ['resnet18', 'res2net18', 'rsn50', 'rsn18_prm', 'rsn18_udp', 'mmpose_rsn18']
 
@@ -87,6 +89,7 @@ def test_length_and_seed(runs: ModuleType) -> None:
 @pytest.fixture
 def one_process(runs: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each tool is a process of its own the first time."""
+    monkeypatch.setattr(sys, 'executable', warm.python())
     process, seen = runs._run_tool, set()
 
     def run(name: str, folder: Path, *arguments: str) -> None:

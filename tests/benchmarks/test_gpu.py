@@ -11,6 +11,8 @@ from unittest.mock import patch
 import pytest
 import torch
 
+from .. import warm
+
 BENCHMARKS = Path(__file__).parents[2] / 'benchmarks'
 
 
@@ -23,7 +25,7 @@ def gpu(monkeypatch):
 
 def test_correctness_in_small(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, str(BENCHMARKS / 'gpu.py'), '--smoke', '--device', 'cpu', '--out', str(tmp_path), '--only',
+        [warm.python(), str(BENCHMARKS / 'gpu.py'), '--smoke', '--device', 'cpu', '--out', str(tmp_path), '--only',
          'correctness'],
         env=dict(os.environ, OMP_NUM_THREADS='1'), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

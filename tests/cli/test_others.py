@@ -20,6 +20,8 @@ from rsn_mm.apis.zoo import SHIPPED
 from rsn_mm.cli.arguments import PRECISIONS, RUNTIMES
 from rsn_mm.cli.main import SUBCOMMANDS, build_parser, main
 
+from .. import warm
+
 
 def test_info_tells_versions_adapters_and_runtimes(capsys) -> None:
     assert main(['info', '--json']) == 0
@@ -114,7 +116,7 @@ def test_help_waits_for_nothing_heavy() -> None:
 
 def test_predict_is_quiet_and_verbose_is_not(folder: Path) -> None:
     arguments = ['predict', str(folder / '0.png'), '--pose', SHIPPED, '--det', 'whole', '--no-progress']
-    quiet, verbose = (subprocess.run([sys.executable, '-m', 'rsn_mm.cli', *arguments, *more], capture_output=True, text=True)
+    quiet, verbose = (subprocess.run([warm.python(), '-m', 'rsn_mm.cli', *arguments, *more], capture_output=True, text=True)
                       for more in ([], ['--verbose']))
     assert (quiet.stdout, quiet.stderr) == ('', '1 poses of 1 frames; 0 inputs and 0 boxes skipped\n')
     assert 'Loads checkpoint by' in verbose.stdout

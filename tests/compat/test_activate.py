@@ -7,9 +7,11 @@ import pytest
 
 from rsn_mm import compat
 
+from .. import warm
+
 
 def run(code: str, **environment: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, '-c', code], env={**os.environ, **environment}, capture_output=True, text=True,
+    return subprocess.run([warm.python(), '-c', code], env={**os.environ, **environment}, capture_output=True, text=True,
                           timeout=120)
 
 
@@ -52,7 +54,8 @@ def test_unknown_switches_are_refused(switch: str) -> None:
 
 
 def test_importing_the_package_leaves_the_rest_unimported() -> None:
-    done = run("import sys, rsn_mm; print([m for m in ('torch', 'mmengine', 'mmpose', 'mmdet', 'mmcv') if m in sys.modules])")
+    code = "import sys, rsn_mm; print([m for m in ('torch', 'mmengine', 'mmpose', 'mmdet', 'mmcv') if m in sys.modules])"
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert done.stdout.strip() == '[]', done.stderr
 
 

@@ -8,14 +8,16 @@ from mmengine.registry import Registry
 from rsn_mm import registry
 from rsn_mm.compat import lean_imports
 
+from .. import warm
+
 HEAVY = ('numba', 'mmdet', 'torch._dynamo', 'torch.distributed.fsdp', 'sympy', 'pandas', 'matplotlib', 'scipy.stats', 'av',
          'requests', 'albumentations', 'mmpose.models.distillers', 'mmpose.visualization')
 
 
-def run(code: str) -> str:
+def run(code: str, python: str = '') -> str:
     """What a fresh interpreter prints, in which lean imports are allowed."""
     code = 'import sys, rsn_mm\nfrom rsn_mm.compat import allow_lean_imports, lean_imports\nallow_lean_imports()\n' + code
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True)
+    done = subprocess.run([python or warm.python(), '-W', 'ignore', '-c', code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -39,7 +41,7 @@ config = Config.fromfile(config_path(SHIPPED))
 model = init_model(config, weights_of(SHIPPED), device='cpu')
 sample, = inference_topdown(model, photo)
 assert type(model) is mmpose.models.TopdownPoseEstimator and pickle.loads(pickle.dumps(type(model.head))) is type(model.head)
-print(sample.pred_instances.keypoints.shape, Runner.build_train_loop.__name__)''').splitlines()
+print(sample.pred_instances.keypoints.shape, Runner.build_train_loop.__name__)''', sys.executable).splitlines()
     assert lines[0] == '[] True' and lines[-1] == '(1, 14, 2) build_train_loop'
 
 

@@ -12,6 +12,7 @@ import pytest
 from rsn_mm.compat import mmcv_ops
 from rsn_mm.compat.ops import backend, ext
 
+from .. import warm
 from ..conftest import load_script
 
 DATA = Path(__file__).parent.parent / 'data'
@@ -124,5 +125,5 @@ def test_the_stack_imports_in_a_fresh_interpreter():
                'from mmengine.utils.dl_utils import mmcv_full_available\n'
                'assert mmcv_full_available()\n'
                'assert importlib.util.find_spec("mmcv._ext") and importlib.util.find_spec("torchvision")\n')
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', program], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([warm.python(), '-W', 'ignore', '-c', program], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -16,6 +16,8 @@ from rsn_mm.compat.coco import mask
 from rsn_mm.compat.coco.coco import COCO
 from rsn_mm.compat.coco.cocoeval import COCOeval
 
+from .. import warm
+
 NUM_KEYPOINTS = dict(coco=17, crowdpose=14, wholebody=133)
 # Joints of each list that a whole-body annotation consists of.
 WHOLEBODY_PARTS = dict(keypoints=17, foot_kpts=6, face_kpts=68, lefthand_kpts=21, righthand_kpts=21)
@@ -106,7 +108,7 @@ class TestAdapter:
 def run_python(program):
     root = str(Path(__file__).parents[2])
     program = f'import sys; sys.path.insert(0, {root!r})\n{program}'
-    return subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
+    return subprocess.run([warm.python(), '-c', program], capture_output=True, text=True)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Ensembles: exact for copies of one model, the mean of the heatmaps otherwise, and errors before anything is written."""
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,8 @@ from mmengine.runner import Runner
 from rsn_mm.evaluation import apis, load_member, predict_together
 from rsn_mm.evaluation.apis import ensemble
 from rsn_mm.evaluation.ensemble import poses_of
+
+from .. import warm
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'ensemble.py'
 
@@ -171,7 +172,7 @@ def test_tool(tiny, dump, tmp_path, people):
     small, large = tiny(1), tiny(2, size=(144, 192))
     out = tmp_path / 'results.json'
     run = subprocess.run(
-        [sys.executable, str(TOOL), '--model', dump(small[0], 'small'), small[1], '--model', dump(large[0], 'large'), large[1],
+        [warm.python(), str(TOOL), '--model', dump(small[0], 'small'), small[1], '--model', dump(large[0], 'large'), large[1],
          '--out', str(out), '--annotations', str(people.val_annotations), '--nms', 'oks_nms', '--device', 'cpu'],
         capture_output=True, text=True)
     assert run.returncode == 0, run.stderr

@@ -1,7 +1,6 @@
 """Merged result files: who is who, averages, scores, and errors that write nothing."""
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,8 @@ import pytest
 
 from rsn_mm.evaluation import apis, merge_results
 from rsn_mm.evaluation.results import keypoint_sigmas
+
+from .. import warm
 
 SIGMAS = keypoint_sigmas('coco')
 TOOL = Path(__file__).parents[2] / 'tools' / 'merge_results.py'
@@ -166,7 +167,7 @@ def test_nobody(result_file, tmp_path, coco_file):
 
 def test_tool(result_file, tmp_path, coco_file):
     a = result_file('a.json', [(1, ANNA, .5), (1, ANNA, .4)])
-    command = [sys.executable, str(TOOL), str(a), str(a), '--out', str(tmp_path / 'out.json'), '--nms', 'oks_nms',
+    command = [warm.python(), str(TOOL), str(a), str(a), '--out', str(tmp_path / 'out.json'), '--nms', 'oks_nms',
                '--annotations', coco_file(tmp_path / 'coco.json')]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr

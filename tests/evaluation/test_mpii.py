@@ -1,7 +1,6 @@
 """MPII: crop, PCKh by the stock evaluator, and the server's file, all on a small synthetic data set."""
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
@@ -16,6 +15,8 @@ from scipy.io import loadmat, savemat
 
 from rsn_mm import registry
 from rsn_mm.evaluation.mpii import mpii_results, read_server_images, server_annotations, write_mpii_results
+
+from .. import warm
 
 ROOT = Path(__file__).parents[2]
 NUM_PERSONS = 6
@@ -233,7 +234,7 @@ class TestFromModelToServer:
     def test_tool(self, mpii, checkpoint, release, tmp_path):
         config, out = tmp_path / 'tiny.py', tmp_path / 'pred_keypoints_mpii.mat'
         mpii.dump(config)
-        run = subprocess.run([sys.executable, str(ROOT / 'tools' / 'mpii_results.py'), '--model', str(config), checkpoint,
+        run = subprocess.run([warm.python(), str(ROOT / 'tools' / 'mpii_results.py'), '--model', str(config), checkpoint,
                               '--annotations', str(release), '--out', str(out), '--device', 'cpu'],
                              capture_output=True, text=True)
         assert run.returncode == 0, run.stderr

@@ -1,6 +1,5 @@
 """Training that is killed goes on as if it had not been, and training from a seed repeats itself."""
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -11,6 +10,7 @@ from mmpose.apis import inference_topdown, init_model
 
 from rsn_mm.synthetic import make_people
 
+from .. import warm
 from ..conftest import load_script
 
 SCRIPT = Path(__file__).with_name('kill_trials.py')
@@ -34,7 +34,7 @@ def config(kill_trials: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_killed_runs_end_as_the_uninterrupted_one() -> None:
-    done = subprocess.run([sys.executable, '-W', 'ignore', str(SCRIPT), '--trials', '3', '--seed', '8'],
+    done = subprocess.run([warm.python(), '-W', 'ignore', str(SCRIPT), '--trials', '3', '--seed', '8'],
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert '3 trials, ' in done.stdout and ' 0 trials that ended otherwise' in done.stdout

@@ -5,7 +5,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
@@ -15,6 +14,7 @@ from mmengine.config import Config
 
 from rsn_mm.synthetic import PeopleDataset, make_people
 
+from .. import warm
 from ..conftest import load_script
 
 HERE = Path(__file__).parent
@@ -84,7 +84,7 @@ class Place(NamedTuple):
 
     def start(self, arguments: List[str], **environment: str) -> subprocess.Popen:
         path = os.pathsep.join([str(HERE.parents[1]), str(HERE)])
-        return subprocess.Popen([sys.executable, '-W', 'ignore', *arguments], cwd=self.folder, text=True,
+        return subprocess.Popen([warm.python(), '-W', 'ignore', *arguments], cwd=self.folder, text=True,
                                 env=dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=path, **environment),
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
 

@@ -11,6 +11,8 @@ import pytest
 
 from rsn_mm.synthetic import PeopleDataset
 
+from .. import warm
+
 CONFIGS = Path(__file__).parents[2] / 'configs'
 SHARED_COCO = Path(__file__).parents[3] / 'shared' / 'data' / 'coco_mini'
 TINY = [
@@ -20,12 +22,12 @@ TINY = [
 ]
 
 
-def run(arguments: List[str], folder: Path, people: PeopleDataset = None) -> str:
+def run(arguments: List[str], folder: Path, people: PeopleDataset = None, python: str = '') -> str:
     environment = dict(os.environ, OMP_NUM_THREADS='1')
     environment.pop('PYTHONPATH', None)  # the installed package, not the checkout
     if people is not None:
         environment['PEOPLE_ROOT'] = f'{people.root}/'
-    done = subprocess.run([sys.executable, '-m', *arguments], cwd=folder, env=environment, text=True,
+    done = subprocess.run([python or warm.python(), '-m', *arguments], cwd=folder, env=environment, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600)
     assert done.returncode == 0, done.stdout[-4000:]
     return done.stdout
@@ -33,7 +35,7 @@ def run(arguments: List[str], folder: Path, people: PeopleDataset = None) -> str
 
 def test_mim_trains_resumes_and_tests_with_the_installed_package(people: PeopleDataset, tmp_path: Path) -> None:
     train = ['mim', 'train', 'rsn_mm', 'configs/rsn_people_128x96.py', '--work-dir', 'work', '--cfg-options', *TINY]
-    log = run(train, tmp_path, people)
+    log = run(train, tmp_path, people, sys.executable)
     assert 'Training finished successfully' in log and 'loss_s1u4' in log
 
     log = run([*train[:6], '--resume', '--cfg-options', *TINY, 'train_cfg.max_epochs=2'], tmp_path, people)

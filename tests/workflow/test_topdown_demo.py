@@ -4,7 +4,6 @@ import importlib.util
 import json
 import os
 import subprocess
-import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any, Dict, List
@@ -22,6 +21,8 @@ from rsn_mm.compat.ops import ext
 from rsn_mm.registry import MODELS
 from rsn_mm.run import find_script
 from rsn_mm.synthetic import PeopleDataset
+
+from .. import warm
 
 CHECKOUT = Path(__file__).parents[2]
 DEMO = 'demo/topdown_demo_with_mmdet.py'
@@ -78,7 +79,7 @@ def predict_step_by_step(demo: Namespace) -> List[Dict[str, Any]]:
 
 def run_demo_script(demo: Namespace, out: Path) -> List[Dict[str, Any]]:
     """The same from the script, in a process of its own."""
-    command = [sys.executable, '-W', 'ignore', '-m', 'rsn_mm.run', DEMO, demo.det_config, demo.det_weights, demo.pose_config,
+    command = [warm.python(), '-W', 'ignore', '-m', 'rsn_mm.run', DEMO, demo.det_config, demo.det_weights, demo.pose_config,
                demo.pose_weights, '--input', demo.picture, '--output-root', str(out), '--save-predictions', '--draw-bbox',
                '--device', 'cpu', '--bbox-thr', str(BOX_THRESHOLD), '--nms-thr', str(NMS_THRESHOLD)]
     environment = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(Path(rsn_mm.__file__).parents[1]))
