@@ -1,4 +1,5 @@
 """Boxes from files: COCO detections, annotations, and what this package writes, matched with pictures by their names."""
+import logging
 import math
 import reprlib
 from collections import defaultdict
@@ -10,6 +11,8 @@ from ..pictures import UnusableInput
 from .detectors import Boxes, GivenDetector, boxes_from
 from .frames import Frame
 from .results import Skipped
+
+logger = logging.getLogger('rsn_mm.apis')
 
 # Of an entry or a picture that names none, as in COCO's results.
 PERSON = '1'
@@ -24,7 +27,7 @@ class CocoBoxes(GivenDetector):
     Names are compared by as much of the path as tells them apart; without ``images``, the ``image_id`` is the picture's file
     name without its suffix (leading zeros do not matter). A frame of a video is that of the same name and ``frame_index``, or
     else, as for arrays, the ``image_id`` is the number of the frame, counted over all inputs from 0. A picture without
-    detections has no people; one that the file's ``images`` do not list cannot be used.
+    detections has no people, which is said; one that the file's ``images`` do not list cannot be used.
 
     Args:
         path (str | Path): The JSON file.
@@ -37,12 +40,17 @@ class CocoBoxes(GivenDetector):
 
     def __init__(self, path: Union[str, Path], score_threshold: float = 0., sources: Sequence[str] = ()) -> None:
         self._path = str(path)
-        self._file = _read(Path(path))
+        super().__init__(f'boxes={self._path!r}')
+        self._file = _read(self._path)
         self._rows: Dict[str, List[List[float]]] = defaultdict(list)
-        for entry in self._file.entries:
-            if entry.is_person and entry.score >= score_threshold:
-                x, y, width, height = entry.bbox
-                self._rows[entry.image_id].append([x, y, x + width, y + height, entry.score])
+        persons = [entry for entry in self._file.entries if entry.is_person]
+        kept = [entry for entry in persons if entry.score >= score_threshold]
+        for entry in kept:
+            x, y, width, height = entry.bbox
+            self._rows[entry.image_id].append([x, y, x + width, y + height, entry.score])
+        if len(kept) < len(persons):
+            logger.warning('%s: %d of its %d boxes have a score below box_threshold=%g and are left out.', self._name,
+                           len(persons) - len(kept), len(persons), score_threshold)
         names = {image.name for image in self._file.images} if self._file.images is not None else {
             entry.image_id for entry in self._file.entries}
         self._names = _Names(names, sources)
@@ -55,7 +63,7 @@ class CocoBoxes(GivenDetector):
         self._used: Set[str] = set()
         self._first_unlisted: Dict[str, int] = {}
 
-    def __call__(self, frame: Frame, number: int) -> Boxes:
+    def of(self, frame: Frame, number: int) -> Boxes:
         ids = self._ids_of(frame, number)
         if ids is None and self._file.images is not None:
             first = self._first_unlisted.setdefault(frame.source, frame.index)
@@ -194,10 +202,11 @@ class _File(NamedTuple):
     images: Optional[List[_Image]]
 
 
-def _read(path: Path) -> _File:
-    if not path.is_file():
-        what = 'is a folder' if path.is_dir() else 'does not exist'
-        raise FileNotFoundError(f'boxes={str(path)!r} {what}. Give a COCO detection file, or arrays.')
+def _read(given: str) -> _File:
+    path = Path(given).expanduser()
+    if not given or not path.is_file():
+        what = 'is a folder' if given and path.is_dir() else 'does not exist' if given else 'is an empty text'
+        raise FileNotFoundError(f'boxes={given!r} {what}. Give a COCO detection file, or arrays.')
     try:
         content = read_json(path)
         images: Optional[List[_Image]] = None
@@ -212,7 +221,7 @@ def _read(path: Path) -> _File:
         return _File([_detection(entry, f'entry {i}', person_ids) for i, entry in enumerate(content)], person_ids, category_ids,
                      images)
     except ValueError as error:
-        raise ValueError(f'boxes={str(path)!r} is no COCO detection file: {error}. Give a list of image_id, bbox (x, y, width, '
+        raise ValueError(f'boxes={given!r} is no COCO detection file: {error}. Give a list of image_id, bbox (x, y, width, '
                          'height) and score, or an annotation file.') from error
 
 

@@ -4,11 +4,10 @@ import importlib
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
-import yaml
 from mmengine.config import Config
 
 from ..downloads import fetch, is_address
-from ..model_index import USUAL_ENDING, WEIGHTS, config_path, weights_of
+from ..model_index import USUAL_ENDING, WEIGHTS, config_path, read_yaml, weights_of
 from .zoo import DETECTORS
 
 OWN = 'rsn_mm'
@@ -108,11 +107,12 @@ def _in_package(name: str, package: str) -> Optional[FoundModel]:
         return None if path is None else FoundModel(_from_file(path), weights_of(path.stem))
     path = next((folder / 'configs').rglob(f'{name}.py'), None)
     for model in _models(folder):
-        aliases = model.get('Alias', [])
-        aliases = [aliases] if isinstance(aliases, str) else aliases
-        if name.lower() in (alias.lower() for alias in [model['Name'], *aliases]):
-            weights = model.get('Weights')
-            return FoundModel(_from_file(folder / model['Config']), weights[0] if isinstance(weights, list) else weights)
+        if name.lower() in (alias.lower() for alias in _texts(model.get('Name')) + _texts(model.get('Alias'))):
+            config = next((folder / one for one in _texts(model.get('Config'))), path)
+            if config is None or not config.is_file():
+                raise ValueError(f'{package} lists {name!r} with the config {model.get("Config")!r}, which it does not hold. '
+                                 'Give the path of a config.')
+            return FoundModel(_from_file(config), next(iter(_texts(model.get('Weights'))), None))
     return None if path is None else FoundModel(_from_file(path), None)
 
 
@@ -122,16 +122,18 @@ def models_with_weights() -> List[str]:
 
 
 def _models(folder: Path) -> Iterator[Dict[str, Any]]:
-    """Entries of the model index, that of MMPose's style, which refers to other files."""
-    index = _read_yaml(folder / 'model-index.yml')
-    yield from index.get('Models', [])
-    for part in index.get('Import', []):
-        yield from _read_yaml(folder / part).get('Models', [])
+    """Entries of the model index, that of MMPose's style, which refers to other files; a package may have none."""
+    files = [folder / 'model-index.yml']
+    for file in files:  # which grows
+        content = read_yaml(file) if file.is_file() else {}
+        if isinstance(content, dict):
+            yield from (model for model in content.get('Models') or [] if isinstance(model, dict))
+            files += [folder / part for part in _texts(content.get('Import')) if folder / part not in files]
 
 
-def _read_yaml(path: Path) -> Dict[str, Any]:
-    # LibYAML, where there is one, is ten times faster: there are a hundred files to look through.
-    return yaml.load(path.read_text(encoding='utf-8'), getattr(yaml, 'CSafeLoader', yaml.SafeLoader)) or {}
+def _texts(value: Any) -> List[str]:
+    """The texts of a field that may hold one or several, or none."""
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
 
 
 def _mim_folder(package: str) -> Path:

@@ -1,4 +1,5 @@
 """Where the boxes of people come from: a detector, or the whole picture; see ``given_boxes`` for those of the user."""
+import logging
 import reprlib
 from abc import ABC, abstractmethod
 from itertools import groupby
@@ -10,6 +11,8 @@ import torch
 from .frames import Frame
 from .quiet import quiet_loading
 from .results import Skipped
+
+logger = logging.getLogger('rsn_mm.apis')
 
 # Frames that a GPU detects at once.
 GPU_FRAMES = 8
@@ -40,19 +43,46 @@ class BatchDetector(Detector, Protocol):
 
 
 class GivenDetector(ABC):
-    """Boxes that the user gives in place of a detector's."""
+    """Boxes that the user gives in place of a detector's, by the ``name`` of what they come from."""
 
-    @abstractmethod
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._has_boxes = False
+        self._without: Dict[int, str] = {}
+
     def __call__(self, frame: Frame, number: int) -> Boxes:
         """As :class:`Detector`.
 
         Raises:
             UnusableInput: if nothing is said about this frame.
         """
+        found = self.of(frame, number)
+        if len(found.boxes):
+            self._has_boxes = True
+        else:
+            self._without[number] = frame.source
+        return found
+
+    def left_out(self) -> List[Skipped]:
+        """What was given and not used; to be asked when all frames have come. Frames without a box are skipped if all are, and
+        otherwise said in the log: nobody may be there."""
+        found = self.unused()
+        if not self._without:
+            return found
+        if self._has_boxes:
+            logger.warning('%s: %d frames without a box, and so without a pose; the first is of %s.', self._name,
+                           len(self._without), self._without[min(self._without)])
+        elif not found:  # which says why
+            found.append(Skipped(self._name, f'none of the {len(self._without)} frames has a box, and so none has a pose'))
+        return found
+
+    @abstractmethod
+    def of(self, frame: Frame, number: int) -> Boxes:
+        """Boxes of a frame; see :meth:`__call__`."""
 
     @abstractmethod
     def unused(self) -> List[Skipped]:
-        """What was given and belongs to no frame; to be asked when all frames have come."""
+        """What was given and belongs to no frame."""
 
 
 class WholeImage:

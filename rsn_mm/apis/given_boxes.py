@@ -1,4 +1,5 @@
 """Boxes that the user gives in place of a detector's."""
+from numbers import Real
 from pathlib import Path
 from typing import Any, List, Sequence, Union
 
@@ -24,10 +25,11 @@ class BoxesPerImage(GivenDetector):
     """
 
     def __init__(self, arrays: Sequence[Any]) -> None:
+        super().__init__('boxes')
         self._boxes = [boxes_from(array, f'boxes[{i}]') for i, array in enumerate(arrays)]
         self._last = -1
 
-    def __call__(self, frame: Frame, number: int) -> Boxes:
+    def of(self, frame: Frame, number: int) -> Boxes:
         self._last = max(self._last, number)
         if number >= len(self._boxes):
             raise UnusableInput(f'no boxes were given for it: there are {len(self._boxes)} arrays of boxes, and it is frame '
@@ -41,10 +43,24 @@ class BoxesPerImage(GivenDetector):
 
 
 def given_boxes(boxes: GivenBoxes, score_threshold: float = 0., sources: Sequence[str] = ()) -> GivenDetector:
-    """What the argument ``boxes`` stands for: a COCO detection file, an array for one picture, or one for each frame.
+    """What the argument ``boxes`` stands for: a COCO detection file, boxes of one picture, or such an array for each frame.
 
     ``sources`` are the names of the inputs, so that names in the file can be told apart.
+
+    Raises:
+        TypeError: if it is something else.
     """
     if isinstance(boxes, (str, Path)):
         return CocoBoxes(boxes, score_threshold, sources)
-    return BoxesPerImage([boxes] if isinstance(boxes, np.ndarray) and boxes.ndim == 2 else list(boxes))
+    if isinstance(boxes, bytes) or not isinstance(boxes, Sequence) and getattr(boxes, 'ndim', 0) == 0:
+        raise TypeError(f'boxes is a {type(boxes).__name__}. Give the path of a COCO detection file, boxes (N, 4) of one '
+                        'picture, or a list of such, one for each frame.')
+    return BoxesPerImage([boxes] if _are_of_one_picture(boxes) else list(boxes))
+
+
+def _are_of_one_picture(boxes: Any) -> bool:
+    """Whether these are rows of four or five numbers, not one array of rows for each frame."""
+    if hasattr(boxes, 'ndim'):
+        return boxes.ndim == 2
+    return bool(boxes) and all(isinstance(row, (list, tuple)) and len(row) in (4, 5) for row in boxes) and all(
+        isinstance(number, Real) for row in boxes for number in row)

@@ -121,6 +121,7 @@ class PoseInferencer:
                 uint8 BGR, or a list of these.
             boxes: Boxes in place of the detector's: COCO detections (a JSON file, see :class:`CocoBoxes`); or for each frame
                 an array (N, 4) of left, top, right, bottom in px, or (N, 5) with scores; or one such array for one picture.
+                Frames without boxes give results without poses, and are counted in the log.
             out (str | Path, optional): Folder for ``predictions.json`` (COCO-style) and pictures and videos with the poses
                 drawn in. They are whole once the stream has ended or is closed.
             overlays (bool): Write those pictures and videos. Defaults to True.
@@ -198,7 +199,7 @@ class PoseInferencer:
                     write(one.frame, result)
                 yield result
             if isinstance(detector, GivenDetector):
-                skipped += detector.unused()
+                skipped += detector.left_out()
             if open_writer is not None:
                 writer.complete = True
 

@@ -24,12 +24,17 @@ class Camera:
     """A camera of this machine.
 
     Args:
-        number (int): As OpenCV counts them.
+        number (int): As OpenCV counts them, from 0.
+
+    Raises:
+        ValueError: if it is none; OpenCV ends the process at some.
     """
     live = True
     num_frames: Optional[int] = None
 
     def __init__(self, number: int) -> None:
+        if not 0 <= number < 2**31:
+            raise ValueError(f'{number} is no number of a camera: they are counted from 0.')
         self.name = f'camera {number}'
         self._number = number
 

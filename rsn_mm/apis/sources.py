@@ -29,6 +29,12 @@ VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpe
                   '.3gp', '.ogv', '.mxf')
 # Bytes of a file that tell most pictures.
 HEAD = 4096
+# What systems put into people's folders, in lower case: nobody takes it for an input. Other such things are hidden.
+SYSTEM_FILES = ('thumbs.db', 'ehthumbs.db', 'desktop.ini', 'icon\r', '__macosx', '@eadir', '$recycle.bin',
+                'system volume information', 'lost+found')
+# How the hidden files begin that macOS puts beside others where a file system knows no resource forks: ._photo.jpg.
+APPLE_DOUBLE = b'\0\5\x16\7'
+SHOWN = 3  # names in a message
 
 
 class PictureFile:
@@ -65,6 +71,10 @@ class Array:
 
 def find_sources(inputs: Inputs, skipped: List[Skipped]) -> List[Source]:
     """What ``inputs`` stand for, in order; files of a folder or pattern by name, told by their content.
+
+    A folder gives its files, not those of folders in it, and no hidden ones. Whatever is left out is said: what is neither a
+    picture nor a video, folders, and hidden pictures and videos, with the pattern that reads them. Not worth a word are other
+    hidden files and folders (``.DS_Store``, ``._photo.jpg``, ``.git``) and ``SYSTEM_FILES`` such as ``Thumbs.db``.
 
     Args:
         inputs: A path, folder, pattern, URL, camera number or array, or a list of these.
@@ -141,8 +151,7 @@ def _find(one: Inputs, number: int, skipped: List[Skipped]) -> List[Source]:
     if path.is_file():
         return [_file(path) or PictureFile(path)]
     if path.is_dir():
-        return _readable([entry for entry in sorted(path.iterdir()) if not entry.name.startswith('.')], f'The folder {text!r}',
-                         skipped)
+        return _of_folder(path, f'The folder {text!r}', skipped)
     if glob.has_magic(text):
         matches = _matches(str(path))
         if not matches:
@@ -150,6 +159,18 @@ def _find(one: Inputs, number: int, skipped: List[Skipped]) -> List[Source]:
         return _readable(matches, f'The pattern {text!r}', skipped)
     raise FileNotFoundError(f'{text!r} does not exist. Give a picture, a video, a folder, a pattern such as "*.jpg", or a '
                             'camera number.')
+
+
+def _of_folder(folder: Path, where: str, skipped: List[Skipped]) -> List[Source]:
+    entries = sorted(folder.iterdir())
+    hidden = [entry.name for entry in entries if entry.name.startswith('.') and _holds_a_hidden_picture(entry)]
+    left = [Skipped(str(folder / '.*'), f'hidden pictures and videos of a folder are not read, here {len(hidden)}: '
+                    f'{", ".join(hidden[:SHOWN])}{", ..." * (len(hidden) > SHOWN)}. Give them by this pattern, or by name')]
+    return _readable([entry for entry in entries if not entry.name.startswith('.')], where, skipped, left[:len(hidden)])
+
+
+def _holds_a_hidden_picture(path: Path) -> bool:
+    return path.is_file() and _head(path)[:4] != APPLE_DOUBLE and _file(path) is not None
 
 
 def _matches(pattern: str) -> List[Path]:
@@ -181,17 +202,20 @@ def _expand(pattern: str) -> Iterator[str]:
             yield from _expand(os.path.join(glob.escape(folder), *(parts[depth + 1:] or ('*', ))))
 
 
-def _readable(paths: Sequence[Path], where: str, skipped: List[Skipped]) -> List[Source]:
-    """Sources of the files that are pictures or videos; the others are added to ``skipped``."""
+def _readable(paths: Sequence[Path], where: str, skipped: List[Skipped], hidden: Sequence[Skipped] = ()) -> List[Source]:
+    """Sources of the files that are pictures or videos; the others are added to ``skipped``, as what is ``hidden``."""
     found: List[Source] = []
     left: List[Skipped] = []
     for path in paths:
+        if path.name.lower() in SYSTEM_FILES:
+            continue
         source = _file(path) if path.is_file() else None
         if source is not None:
             found.append(source)
         else:
             left.append(Skipped(str(path), 'it is a folder: give it too, or a pattern such as "**/*.jpg"' if path.is_dir() else
                                 'it is neither a picture nor a video'))
+    left += hidden
     if not found:
         others = f', but {len(left)} others; of the first, {left[0].source!r}, {left[0].reason}' if left else ''
         raise ValueError(f'{where} holds no picture and no video{others}. They are told by their content.')
@@ -211,10 +235,8 @@ def _file(path: Path) -> Optional[Source]:
 
 def _is_picture(path: Path) -> bool:
     """Whether a file begins as pictures do."""
-    try:
-        with open(path, 'rb') as file:
-            head = file.read(HEAD)
-    except OSError:
+    head = _head(path)
+    if not head:
         return False
     try:
         if read_header(head) is not None:
@@ -223,6 +245,15 @@ def _is_picture(path: Path) -> bool:
         return True  # of a known format; what is broken is said when it is read, and the rest may come behind the head
     return head[4:8] == b'ftyp' and head[8:11] in (b'avi', b'hei', b'mif') or (
         not _is_ambiguous(head) and (cv2.haveImageReader(str(path)) or _is_rare_picture(path)))
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a file; none if it cannot be read."""
+    try:
+        with open(path, 'rb') as file:
+            return file.read(HEAD)
+    except OSError:
+        return b''
 
 
 def _is_ambiguous(head: bytes) -> bool:

@@ -43,14 +43,15 @@ class Model(NamedTuple):
     Attributes:
         name (str): Name of the config.
         short (str): The shortest name that stands for it.
-        data (str): Data set whose joints it knows.
-        joints (int | None): Their number; None for a detector.
-        input_size (str): Height x width in px.
+        data (str): Data set whose joints it knows; empty where the model index does not say.
+        joints (int | None): Their number; None for a detector, and where ``JOINTS`` has no such data set.
+        input_size (str): Height x width in px; may be empty, too.
         result (str): Number and metric, as printed by ``whose``; empty where nobody has printed one.
         whose (str): ``MMPose`` or ``this project`` for the weights' own number, ``the paper`` where there are no weights.
         macs (float | None): Multiply-adds of a person.
         weights (str | None): Path in the package, or address.
-        num_bytes (int | None): Size of the weights; of those that are still to be downloaded, 4 bytes a parameter.
+        num_bytes (int | None): Size of the weights; of those that are still to be downloaded, 4 bytes a
+            parameter, if the model index gives their number.
         state (str): ``in the package``, ``downloaded``, ``to be downloaded`` or ``none yet``.
     """
     name: str
@@ -155,9 +156,10 @@ def _row(name: str, entry: Dict[str, Any]) -> Model:
     facts, weights = entry['Metadata'], weights_of(name)
     short = name.removesuffix(USUAL_ENDING)
     result, whose = _result(facts, weights)
-    return Model(name, short if full_name(short) == name else name, facts['Training Data'], JOINTS[facts['Training Data']],
-                 facts['Input Size'], result, whose, facts.get('MACs'), weights,
-                 _size(weights, 4 * int(facts['Parameters'])), state_of(weights))
+    data = facts.get('Training Data', '')
+    num_bytes = 4 * int(facts['Parameters']) if 'Parameters' in facts else None
+    return Model(name, short if full_name(short) == name else name, data, JOINTS.get(data), facts.get('Input Size', ''), result,
+                 whose, facts.get('MACs'), weights, _size(weights, num_bytes), state_of(weights))
 
 
 def _result(facts: Dict[str, Any], weights: Optional[str]) -> Tuple[str, str]:
@@ -173,7 +175,7 @@ def _detector_row(name: str) -> Model:
                  _size(detector.weights, detector.num_bytes), state_of(detector.weights))
 
 
-def _size(weights: Optional[str], otherwise: int) -> Optional[int]:
+def _size(weights: Optional[str], otherwise: Optional[int]) -> Optional[int]:
     if weights is None:
         return None
     path = place_of(weights) if is_address(weights) else Path(weights)

@@ -15,10 +15,10 @@ from ..apis.zoo import Model, all_models
 HELP = 'models and person detectors by name'
 COLUMNS: Tuple[Tuple[str, Callable[[Model], str]], ...] = (
     ('name', lambda model: model.short),
-    ('data set', lambda model: model.data),
+    ('data set', lambda model: model.data or '-'),
     ('joints', lambda model: '-' if model.joints is None else str(model.joints)),
-    ('input', lambda model: model.input_size),
-    ('result', lambda model: f'{model.result}, by {model.whose}' if model.result else '-'),
+    ('input', lambda model: model.input_size or '-'),
+    ('result', lambda model: f'{model.result}, by {model.whose or "?"}' if model.result else '-'),
     ('MACs', lambda model: '-' if model.macs is None else f'{model.macs / 1e9:.2f} G'),
     ('weights', lambda model: '-' if model.num_bytes is None else f'{model.num_bytes / 1e6:.1f} MB'),
     ('where', lambda model: model.state),

@@ -16,7 +16,7 @@ from ..registry import KEYPOINT_CODECS, MODELS
 from .backbones import INIT_CFG
 from .batches import send
 from .channels_last import ChannelsLastWeights
-from .group_counts import names_group_counts
+from .group_counts import names_group_counts, refuse_single_values
 from .loading import refuse_foreign_weights
 from .losses import KeypointOHKMMSELoss
 from .multi_stage import upsample
@@ -137,6 +137,7 @@ class MultiStageHead(ChannelsLastWeights, BaseHead):
             list[Tensor]: ``num_stages * num_units`` heatmaps (B, K, H/4, W/4), stage after stage, deep to shallow.
         """
         self._check_features(feats)
+        refuse_single_values(self, feats[0][0])
         with counted_together(self):
             return [self._unit_heatmaps(feats, stage, unit) for stage, unit in self._stage_units()]
 

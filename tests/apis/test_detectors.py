@@ -178,3 +178,28 @@ def test_a_detector_needs_weights(tiny_detector: List[str]) -> None:
         MMDetDetector(tiny_detector[0], None, 'cpu')
     with pytest.raises(ValueError, match='mmdet is called .*rtmdet_tiny_8xb32'):
         MMDetDetector('rtmdet_tiny_8xb32-300e_cocoo', None, 'cpu')
+
+
+@pytest.mark.parametrize('boxes', [[[1, 2, 30, 40]], [(1, 2, 30, 40, .5)], np.array([[1, 2, 30, 40]]), [[[1, 2, 30, 40]]]])
+def test_rows_of_numbers_are_boxes_of_one_picture(boxes: Any) -> None:
+    assert given_boxes(boxes)(Frame('a', 0, EMPTY), 0).boxes.tolist() == [[1, 2, 30, 40]]
+
+
+@pytest.mark.parametrize('boxes', [5, True, {}, {'a.png': []}, b'boxes.json'])
+def test_what_stands_for_no_boxes(boxes: Any) -> None:
+    with pytest.raises(TypeError, match=f'boxes is a {type(boxes).__name__}. Give the path'):
+        given_boxes(boxes)
+
+
+def test_frames_without_boxes_are_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path / 'd.json', [entry('a', 1), entry('b', 1, score=0.1)])
+    detector = given_boxes(path, score_threshold=0.3)
+    assert '1 of its 2 boxes have a score below box_threshold=0.3' in caplog.text
+    for number, name in enumerate('abc'):
+        detector(Frame(f'{name}.jpg', 0, EMPTY), number)
+    assert detector.left_out() == []
+    assert '2 frames without a box, and so without a pose; the first is of b.jpg' in caplog.text
+    for nothing in ([[]], write(tmp_path / 'e.json', [])):
+        detector = given_boxes(nothing)
+        detector(Frame('a.jpg', 0, EMPTY), 0)
+        assert 'none of the 1 frames has a box' in detector.left_out()[0].reason

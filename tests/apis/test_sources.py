@@ -43,6 +43,26 @@ def test_a_pattern_gives_each_file_once_and_says_what_it_leaves_out(folder: Path
         find_sources(str(folder / '9*'), [])
 
 
+def test_hidden_pictures_are_counted_and_what_systems_leave_is_not(folder: Path) -> None:
+    for name in ('.a.png', '.photo'):
+        (folder / name).write_bytes((folder / '0.png').read_bytes())
+    (folder / '.broken.JPG').write_bytes(b'?')
+    for name in ('.DS_Store', 'Thumbs.db', 'desktop.ini', '.notes.txt'):
+        (folder / name).write_bytes(b'of a system')
+    (folder / '._0.png').write_bytes(b'\0\5\x16\7\0\2\0\0Mac OS X')
+    (folder / '.git').mkdir()
+    (folder / '__MACOSX').mkdir()
+    skipped: List[Skipped] = []
+    assert len(find_sources(folder, skipped)) == 5
+    (source, reason), = skipped
+    assert 'here 3: .a.png, .broken.JPG, .photo. Give them by this pattern' in reason
+    assert {'.a.png', '.photo', '.broken.JPG'} <= set(names(source))  # as the message says
+    for number in range(5):
+        (folder / f'{number}.png').unlink()
+    with pytest.raises(ValueError, match=r"no video, but 1 others; of the first, '.*\.\*', hidden pictures"):
+        find_sources(folder, [])
+
+
 def test_a_picture_without_a_known_suffix_is_told_by_its_content(folder: Path, video: Path) -> None:
     (folder / '0.png').rename(folder / 'photo')
     video.rename(folder / 'film')
@@ -58,6 +78,8 @@ def test_a_picture_without_a_known_suffix_is_told_by_its_content(folder: Path, v
     ('', ValueError, 'empty text'),
     (3.5, TypeError, 'is a float'),
     (True, TypeError, 'is a bool'),
+    (-1, ValueError, '-1 is no number of a camera'),
+    (10**12, ValueError, 'is no number of a camera'),
     (['{}/a.jpg', '{}/b.jpg'], FileNotFoundError, 'b.jpg'),
 ])
 def test_inputs_that_stand_for_nothing(tmp_path: Path, inputs, error, message: str) -> None:

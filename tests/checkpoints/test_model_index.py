@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 import rsn_mm  # noqa: F401  makes the stack importable
+from rsn_mm.model_index import METADATA, read_entries
 
 ROOT = Path(__file__).parents[2]
 MODELS = {model['Name']: model for model in yaml.safe_load((ROOT / 'configs/metafile.yml').read_text())['Models']}
@@ -76,3 +77,24 @@ def test_weights_are_called_mmposes_and_no_result_is_ours():
     assert {name for name, model in MODELS.items() if 'Weights' in model} == set(WITH_WEIGHTS)
     assert all('MMPose' in MODELS[name]['Metadata']['Weights From'] for name in WITH_WEIGHTS)
     assert not any('Results' in model for model in MODELS.values())
+
+
+@pytest.mark.parametrize('content, message', [
+    ('Models: [', 'is no YAML file'), ('', 'has no list of Models'), ('Models: 5', 'has no list of Models'),
+    ('Models: [a]', r"Models\[0\] is 'a'. Give an object with a Name"),
+    ('Models: [{Config: a.py}]', 'Give an object with a Name'),
+    ('Models: [{Name: a, Metadata: [1]}]', r'Models\[0\] \(a\): Metadata is \[1\]. Give an object, or leave it out'),
+    ('Models: [{Name: a, Weights: [x]}]', r"Weights is \['x'\]. Give an address"),
+    *((f'Models: [{{Name: a, Metadata: {{{key}: {{}}}}}}]', rf'\(a\): {key} is {{}}. Give {words}, or leave')
+      for key, (_, words) in METADATA.items())])
+def test_a_metafile_of_other_types_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / 'metafile.yml'
+    path.write_text(content)
+    with pytest.raises(ValueError, match=f'metafile.yml.*{message}'):
+        read_entries(path)
+
+
+def test_all_but_the_name_may_be_missing(tmp_path: Path) -> None:
+    path = tmp_path / 'metafile.yml'
+    path.write_text('Models: [{Name: a}, {Name: b, Metadata: {MACs: null}, Weights: null}]')
+    assert read_entries(path) == [dict(Name='a', Metadata={}), dict(Name='b', Metadata={})]

@@ -27,6 +27,21 @@ def test_the_table_has_a_line_for_every_model(capsys) -> None:
     assert len({line.rindex('  ') for line in [header, *lines] if line.endswith('none yet')}) == 1, 'columns stand in line'
 
 
+def test_models_of_which_the_index_says_little(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    every = {'Training Data': 'Ours', 'Weights Result': '9 AP'}
+    known = {'bare': dict(Name='bare', Metadata={}, Weights='https://example.org/bare.pth'),
+             'other': dict(Name='other', Metadata=every, Weights='https://example.org/other.pth'),
+             'none': dict(Name='none', Metadata={})}
+    for module in ('rsn_mm.model_index', 'rsn_mm.apis.zoo'):
+        monkeypatch.setattr(f'{module}.entries', lambda: known)
+    assert main(['models']) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[1:4]]
+    assert lines[0] == ['bare', *'------', 'to', 'be', 'downloaded']
+    assert lines[1] == ['other', 'Ours', '-', '-', '9', 'AP,', 'by', '?', '-', '-', 'to', 'be', 'downloaded']
+    assert lines[2] == ['none', *'------', 'none', 'yet']
+    assert main(['models', '--json']) == 0
+
+
 def test_models_as_json(capsys) -> None:
     assert main(['models', '--json', '--with-weights']) == 0
     models = json.loads(capsys.readouterr().out)

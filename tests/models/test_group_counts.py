@@ -2,6 +2,7 @@
 import re
 
 import pytest
+import torch
 from torch import nn
 
 from rsn_mm.models import RSN, MultiStageHead, RSNEncoder
@@ -37,3 +38,39 @@ def test_other_errors_stay_as_they_are() -> None:
 def test_a_type_that_is_none() -> None:
     with pytest.raises(ValueError, match="norm_cfg=.*'BatchNorm'.*: there is no normalisation layer of this type. Give BN"):
         RSN(norm_cfg=dict(type='BatchNorm'), **BACKBONE)
+
+
+@pytest.mark.parametrize('make', [
+    lambda norm: RSN(unit_channels=32, norm_cfg=norm, **BACKBONE),
+    lambda norm: RSNEncoder(out_indices=[0], norm_cfg=norm, **BACKBONE),
+    lambda norm: MultiStageHead(1, 2, 32, 17, norm_cfg=norm)], ids=['RSN', 'RSNEncoder', 'MultiStageHead'])
+@pytest.mark.parametrize('kind', ['LN', 'BN1d', 'BN3d', 'IN1d'])
+def test_norms_of_other_tensors_than_maps(make, kind: str) -> None:
+    with pytest.raises(ValueError, match=f"norm_cfg=.*'{kind}'.* does not take feature maps .*Give BN, SyncBN"):
+        make(dict(type=kind))
+
+
+@pytest.mark.parametrize('backbone', [RSN(unit_channels=16, **BACKBONE), RSNEncoder(out_indices=[1], **BACKBONE)],
+                         ids=['RSN', 'RSNEncoder'])
+def test_a_map_of_one_value_is_refused_in_training(backbone: nn.Module) -> None:
+    small = torch.zeros(1, 3, 8, 8)
+    with pytest.raises(ValueError, match=r'has an input of .* = \(1, 3, 8, 8\), and so a feature map of a single px, which B'):
+        backbone.train()(small)
+    backbone(torch.zeros(1, 3, 8, 9))
+    backbone(small.repeat(2, 1, 1, 1))
+    backbone.norm_eval = True
+    backbone.train()(small)
+    backbone.eval()(small)
+
+
+def test_a_head_on_maps_of_one_value() -> None:
+    head = MultiStageHead(1, 2, 16, 5)
+    with pytest.raises(ValueError, match=r'MultiStageHead has an input of .* = \(1, 16, 1, 1\).* at least 2 images a batch'):
+        head([[torch.zeros(1, 16, 1, 1), torch.zeros(1, 16, 2, 2)]])
+    head([[torch.zeros(2, 16, 1, 1), torch.zeros(2, 16, 2, 2)]])
+    head.eval()([[torch.zeros(1, 16, 1, 1), torch.zeros(1, 16, 2, 2)]])
+
+
+def test_instance_norms_of_a_single_px() -> None:
+    with pytest.raises(ValueError, match='which InstanceNorm2d cannot normalise in training.* input_size, or another norm .BN'):
+        RSNEncoder(out_indices=[1], norm_cfg=dict(type='IN'), **BACKBONE)(torch.zeros(2, 3, 8, 8))

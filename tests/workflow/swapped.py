@@ -84,14 +84,14 @@ def shrink(config: Config, data: TinyData, work_dir: Path, amp: bool = False) ->
             config[part] = _smaller(config.get(part))
     config.test_dataloader = config.val_dataloader
     data.localise_evaluator(config.val_evaluator)
-    _without_poseval(config)
-    config.test_evaluator = config.val_evaluator
     config.train_cfg = dict(by_epoch=True, max_epochs=1, val_interval=1)
     config.visualizer.name = config.experiment_name  # otherwise all runs of a process share the first one's
     config.load_from, config.resume = None, False
     config.log_level = 'WARNING'
     hooks = config.setdefault('default_hooks', {})
     hooks.setdefault('checkpoint', dict(type='CheckpointHook')).update(interval=1)
+    _without_poseval(config)
+    config.test_evaluator = config.val_evaluator
     hooks.setdefault('logger', dict(type='LoggerHook')).update(interval=1)
     constructor = config.optim_wrapper.get('constructor', '')
     if 'LayerDecay' in constructor:  # knows the layers of the backbone that it was made for
@@ -205,10 +205,12 @@ def _without_weights(part: Any) -> None:
 
 
 def _without_poseval(config: Config) -> None:
-    """``PoseTrack18Metric`` needs poseval, which no package registry has."""
+    """``PoseTrack18Metric`` needs poseval, which no package registry has; its score chooses the best checkpoint, too."""
     def kept(metric: ConfigDict) -> ConfigDict:
         return ConfigDict(type='PCKAccuracy') if metric.type == 'PoseTrack18Metric' else metric
     evaluator = config.val_evaluator
+    if str(config.default_hooks.checkpoint.get('save_best', '')).startswith('posetrack18/'):
+        config.default_hooks.checkpoint.update(save_best='PCK')
     config.val_evaluator = [kept(metric) for metric in evaluator] if isinstance(evaluator, list) else kept(evaluator)
 
 
