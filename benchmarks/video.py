@@ -188,14 +188,15 @@ def stock_config(name: str) -> Config:
     return config
 
 
-def with_detector(inferencer: MMPoseInferencer, detector: GivenDetector, video: Path) -> Callable[[], int]:
-    """Run it on a video, with ``detector`` in place of its own."""
+def with_detector(inferencer: MMPoseInferencer, detector: GivenDetector, video: Path,
+                  number: Callable[[Any], int] = lambda result: 1) -> Callable[[], int]:
+    """Run it on a video, with ``detector`` in place of its own, and sum up ``number`` of its results."""
     inferencer.inferencer.detector = detector
     inferencer.inferencer.det_cat_ids = (0, )
 
     def run() -> int:
         detector.frame = 0
-        return count(inferencer(str(video)))
+        return sum(map(number, inferencer(str(video))))
 
     return run
 

@@ -82,6 +82,9 @@ class OpenVINORuntime(PoseRuntime):
         options: Dict[str, Any] = dict(PERFORMANCE_HINT='LATENCY', INFERENCE_PRECISION_HINT=OPENVINO_HINTS[self.precision])
         if threads:
             options['INFERENCE_NUM_THREADS'] = threads
+        if device.lower() == 'cpu':
+            # A thread that is bound to a core waits for whoever else computes there: a detector, or what reads the video.
+            options['ENABLE_CPU_PINNING'] = False
         self.request = core.compile_model(model, device.upper(), options).create_infer_request()
 
     def _run(self, images: np.ndarray) -> Outputs:
