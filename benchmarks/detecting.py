@@ -3,7 +3,7 @@
 All get the weights that come with the package, so that people can be followed between detections, and an RTMDet-nano at
 320x320, the detector that CPUs get by default. Its weights are random: it runs, its boxes are thrown away, and the true ones
 stand in their place. rtmlib (``pip install rtmlib``) runs the same networks in ONNX Runtime or OpenVINO, one person at a time,
-without its identities: with them PoseTracker of 0.0.15 takes poses by their number in the video, and soon loses everybody.
+without its identities: with them PoseTracker of 0.0.16 takes poses by their number in the video, and soon loses everybody.
 """
 import argparse
 import tempfile
