@@ -149,8 +149,13 @@ def matched_branch_width(in_channels: int, out_channels: int, num_branches: int,
     """Branch width w at which a block of N branches has as many weights as the one of four (paper Table 4).
 
     Counted are the weights that depend on w: conv1x1 in (in_channels * N w), N (N + 1) / 2 conv3x3 (9 w^2 each), and
-    conv1x1 out (N w * out_channels). ``four``: branch width of the block of four; by default the released code's.
+    conv1x1 out (N w * out_channels). ``four``: branch width of the block of four; by default the released code's. Where that
+    is 0, so is w.
+
+    Raises:
+        ValueError: if ``num_branches`` is not in 2..6.
     """
+    _check_num_branches(num_branches)
     if four is None:
         four = default_branch_width(in_channels)
 
@@ -158,17 +163,22 @@ def matched_branch_width(in_channels: int, out_channels: int, num_branches: int,
         return branches * width * (in_channels + out_channels) + branches * (branches + 1) // 2 * 9 * width**2
 
     target = weights(4, four)
-    candidates: Iterable[int] = range(1, 4 * four + 1)
+    candidates: Iterable[int] = range(min(four, 1), 4 * four + 1)
     return min(candidates, key=lambda width: abs(weights(num_branches, width) - target))
 
 
-def _check(in_channels: int, num_branches: int, width: int, grouped_entry: bool) -> None:
+def _check_num_branches(num_branches: int) -> None:
     if num_branches not in NUM_BRANCHES_ALLOWED:
         raise ValueError(f'num_branches={num_branches!r} is not a branch count of RSN: give an integer from 2 to 6 '
                          '(4 is the default and the best in the paper, Table 4).')
+
+
+def _check(in_channels: int, num_branches: int, width: int, grouped_entry: bool) -> None:
+    _check_num_branches(num_branches)
     if width < 1:
         raise ValueError(f'branch_width={width} leaves nothing to convolve: give at least 1. The default is in_channels '
-                         f'* 26 // 64, and in_channels={in_channels}; use in_channels >= 3, or set branch_width.')
+                         f'* 26 // 64, and in_channels={in_channels}; use in_channels >= 3 (stem_channels of a backbone), or '
+                         'set branch_width of a single block.')
     if grouped_entry and in_channels % num_branches:
         raise ValueError(f'grouped_entry=True splits in_channels={in_channels} into num_branches={num_branches} equal '
                          'parts, which does not go. Use a branch count that divides it, or grouped_entry=False.')

@@ -1,9 +1,9 @@
 """Weights of MMPose's RSN are understood; those of another architecture are refused, not skipped."""
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from torch import Tensor, nn
 
-from ..checkpoints.loading import adopt_mmpose_names, keep_way_down
+from ..checkpoints.loading import adopt_mmpose_names, is_mspn, keep_way_down
 
 
 def refuse_foreign_weights(module: nn.Module, state_dict: Dict[str, Tensor], prefix: str, *unused: Any) -> None:
@@ -37,10 +37,28 @@ def refuse_foreign_weights(module: nn.Module, state_dict: Dict[str, Tensor], pre
     raise ValueError(
         f'This checkpoint does not fit this {type(module).__name__}: of its {len(own)} tensors {len(missing)} are missing'
         f'{_example(missing)}, {len(reshaped)} have another shape{_example(shapes)}, and {len(surplus)} of the checkpoint '
-        f'have no place here{_example(surplus)}. Use the config that the checkpoint was trained with (depth, num_stages, '
-        'num_branches, stem_channels, out_channels and prm must agree). To start from its backbone alone, drop load_from '
-        "and set model.backbone.init_cfg=dict(type='Pretrained', checkpoint=<file>, prefix='backbone.'). Files of the "
-        'authors\' code are converted first: tools/convert_checkpoint.py.')
+        f'have no place here{_example(surplus)}. {_other_family(given, own)}Use the config that the checkpoint was trained '
+        'with (depth, num_stages, num_branches, stem_channels, expansion, out_channels and prm must agree). To start from its '
+        "backbone alone, drop load_from and set model.backbone.init_cfg=dict(type='Pretrained', checkpoint=<file>, "
+        "prefix='backbone.'). Files of the authors' code are converted first: tools/convert_checkpoint.py.")
+
+
+def _other_family(given: Dict[str, Tensor], own: Dict[str, Tensor]) -> str:
+    """A sentence where the levels of the one are several times as wide as those of the other."""
+    expansions = [_expansion(tensors) for tensors in (given, own)]
+    if None in expansions or expansions[0] == expansions[1] or is_mspn([*given, *own]):
+        return ''
+    return (f'It is of expansion {expansions[0]}, this model of expansion {expansions[1]} (1: the released structure; 4: the '
+            'configs with _wide). ')
+
+
+def _expansion(tensors: Dict[str, Tensor]) -> Optional[int]:
+    """That of a backbone by its names and shapes, None where they do not tell."""
+    first = next((name for name in tensors if name.endswith('down.levels.0.0.exit.conv.weight')), None)
+    stem = next((name for name in tensors if name.endswith('stem.0.conv.weight')), None)
+    if first is None or stem is None or len(tensors[first]) % len(tensors[stem]):
+        return None
+    return len(tensors[first]) // len(tensors[stem])
 
 
 def _example(names: List[str]) -> str:

@@ -311,6 +311,12 @@ class TestArguments:
         with pytest.raises(ValueError, match=r'num_branches=7 .* from 2 to 6'):
             kind(num_branches=7)
 
+    @pytest.mark.parametrize('match_capacity', [False, True])
+    @pytest.mark.parametrize('expansion', [1, 4])
+    def test_stem_too_narrow_for_branches(self, kind, expansion, match_capacity):
+        with pytest.raises(ValueError, match=r'branch_width=0 leaves nothing to convolve.*in_channels=2'):
+            kind(stem_channels=2, expansion=expansion, num_branches=3, match_capacity=match_capacity)
+
 
 def test_an_hourglass_needs_two_levels():
     with pytest.raises(ValueError, match=r'num_blocks=\[3\] gives 1 level.*RSNEncoder'):

@@ -201,11 +201,13 @@ class TestErrors:
 
     @pytest.mark.parametrize('num_branches', [1, 7, 0, None, 4.5])
     def test_branch_count(self, num_branches):
-        with pytest.raises(ValueError, match=r'num_branches=.* from 2 to 6'):
-            ResidualStepsBlock(12, 12, num_branches=num_branches)
+        for wrong in (lambda: ResidualStepsBlock(12, 12, num_branches=num_branches),
+                      lambda: matched_branch_width(64, 64, num_branches)):
+            with pytest.raises(ValueError, match=r'num_branches=.* from 2 to 6'):
+                wrong()
 
     def test_no_width_left(self):
-        with pytest.raises(ValueError, match=r'branch_width=0 .*in_channels=2.*set branch_width'):
+        with pytest.raises(ValueError, match=r'branch_width=0 .*in_channels=2.*stem_channels.*set branch_width'):
             ResidualStepsBlock(2, 2)
 
     def test_grouped_entry_that_does_not_divide(self):

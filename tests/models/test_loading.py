@@ -57,6 +57,7 @@ class TestForeignCheckpoint:
     @pytest.mark.parametrize('backbone, head, message', [
         (dict(num_blocks=[2, 1]), None, r'this RSN: of its \d+ tensors [1-9]\d* are missing \(for example '
          r'body\.stages\.0\.down\.levels\.0\.1\.entry.*\), 0 have another shape, and 0 of .*depth, num_stages'),
+        (dict(expansion=4), None, r'It is of expansion 1, this model of expansion 4 .*_wide\).*stem_channels, expansion, out'),
         (dict(num_blocks=[2, 2], num_branches=3), None, r'[1-9]\d* have another shape \(for example .*\(\d+, .*, here'),
         (None, dict(out_channels=7), r'MultiStageHead.* 0 are missing, [1-9]\d* have another shape .*out_channels'),
         (None, dict(prm='features'), r'this MultiStageHead.*are missing \(for example feature_prm'),
