@@ -1,12 +1,50 @@
-"""Files that are there whole or not at all."""
+"""Paths that people give, and files that are there whole or not at all."""
 import os
 import re
+import reprlib
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Union
+from typing import Any, Iterator, Union
 
 _UNFINISHED = re.compile(r'\..+\.(\d+)\.part')
+
+
+def given_path(argument: str, value: Any) -> Path:
+    """A path that a user gives; ``~`` is their home, unless there is a file of such a name.
+
+    Args:
+        argument (str): What the user calls it.
+        value: What they gave.
+
+    Raises:
+        TypeError: if it is no text and no path.
+        ValueError: if no file can have this path: too long, an unknown user's home, links in a circle, no right to look.
+    """
+    if not isinstance(value, (str, os.PathLike)) or isinstance(os.fspath(value), bytes):
+        raise TypeError(f'{argument}={reprlib.repr(value)} is of type {type(value).__name__}. Give a path.')
+    try:
+        path = Path(value) if os.path.lexists(value) else Path(value).expanduser()
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, 'strerror', None) or str(error)
+        raise ValueError(f'{argument}={reprlib.repr(os.fspath(value))} cannot be a path here: {reason.rstrip(".")}. Give '
+                         'another one.') from error
+    return path
+
+
+def check_working_folder() -> None:
+    """Refuse to go on where math libraries end the process without a word of use, as they do when they are first loaded.
+
+    Raises:
+        FileNotFoundError: if the folder in which the program runs was deleted.
+    """
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise FileNotFoundError('The folder in which the program runs no longer exists. Change into another one.') from error
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-from rsn_mm.files import remove_unfinished, whole_or_not, write_whole
+from rsn_mm.files import check_working_folder, given_path, remove_unfinished, whole_or_not, write_whole
 
 
 @pytest.fixture
@@ -75,3 +75,35 @@ def test_leftovers_of_dead_processes_are_removed_and_nothing_else(tmp_path: Path
     assert remove_unfinished(tmp_path) == 2
     assert sorted(os.listdir(tmp_path)) == sorted([*kept, 'below']) and os.listdir(tmp_path / 'below') == gone[:1]
     assert remove_unfinished(tmp_path / 'nowhere') == 0
+
+
+def test_a_path_from_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('HOME', str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert given_path('out', '~/poses') == tmp_path / 'poses' and given_path('out', 'none/such') == Path('none/such')
+    (tmp_path / '~photo.jpg').touch()  # and a name of its own
+    assert given_path('input', '~photo.jpg') == Path('~photo.jpg')
+
+
+@pytest.mark.parametrize('value, error, message', [
+    (5, TypeError, 'of type int'), (None, TypeError, 'of type NoneType'), (b'a', TypeError, 'of type bytes'),
+    ('a' * 999, ValueError, 'File name too long'), ('a\0b', ValueError, 'null byte'),
+    ('~nobody-has-this/a', ValueError, 'home'),
+    ('loop', ValueError, 'symbolic links')])
+def test_what_no_path_can_be(value: Any, error: type, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'loop').symlink_to('loop')
+    with pytest.raises(error, match=f'^out=.*{message}.*Give a'):
+        given_path('out', value)
+
+
+def test_a_working_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / 'gone').mkdir()
+    monkeypatch.chdir(tmp_path / 'gone')
+    check_working_folder()
+    (tmp_path / 'gone').rmdir()
+    import rsn_mm.apis
+    monkeypatch.delitem(sys.modules, 'torch', raising=False)  # as where nothing has loaded math libraries yet
+    for ask in (check_working_folder, lambda: rsn_mm.apis.PoseInferencer):
+        with pytest.raises(FileNotFoundError, match='no longer exists. Change into another one'):
+            ask()

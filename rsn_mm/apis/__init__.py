@@ -1,4 +1,5 @@
 """What people run: poses from pictures and video, MMPose's tools, the demo."""
+import sys
 from typing import Any
 
 __all__ = ['PoseInferencer', 'PoseResult', 'PoseStream', 'Skipped']
@@ -8,6 +9,9 @@ def __getattr__(name: str) -> Any:
     """Import when asked for: training and test need none of it."""
     if name == 'PoseInferencer':
         from ..compat import lean_imports
+        from ..files import check_working_folder
+        if 'torch' not in sys.modules:
+            check_working_folder()
         with lean_imports():  # all of MMPose's models would take seconds
             from .inferencer import PoseInferencer
         return PoseInferencer

@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path, PurePosixPath
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
+from ..files import given_path
 from ..json_files import read_json
 from ..pictures import UnusableInput
 from .detectors import Boxes, GivenDetector, boxes_from
@@ -203,7 +204,7 @@ class _File(NamedTuple):
 
 
 def _read(given: str) -> _File:
-    path = Path(given).expanduser()
+    path = given_path('boxes', given)
     if not given or not path.is_file():
         what = 'is a folder' if given and path.is_dir() else 'does not exist' if given else 'is an empty text'
         raise FileNotFoundError(f'boxes={given!r} {what}. Give a COCO detection file, or arrays.')

@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 from mmengine.config import Config
 
 from ..downloads import fetch, is_address
+from ..files import given_path
 from ..model_index import USUAL_ENDING, WEIGHTS, config_path, read_yaml, weights_of
 from .zoo import DETECTORS
 
@@ -32,8 +33,11 @@ def find_model(name: str, package: str = 'mmpose') -> FoundModel:
         FileNotFoundError: if a path does not exist.
         ValueError: if no model has this name; the nearest names are listed.
     """
-    if '::' not in name and (Path(name).suffix == '.py' or Path(name).is_file()):
-        return FoundModel(_from_file(Path(name)), None) if Path(name).is_file() else _named(Path(name).stem, name, package)
+    path = given_path('the model', name)
+    if '::' not in name and (path.suffix == '.py' or path.is_file()):
+        if path.is_dir():
+            raise ValueError(f'The config {name!r} is a folder. Give a file.')
+        return FoundModel(_from_file(path), None) if path.is_file() else _named(path.stem, name, package)
     return _named(name.removesuffix('.py'), name, package)
 
 
@@ -68,11 +72,15 @@ def find_weights(argument: str, given: Optional[str], found: Optional[str], rand
         raise ValueError(f'{argument} is missing: without weights the network says nothing about the picture. Give a '
                          'checkpoint, or ask for random weights (random_weights=True, --random-weights) to try things out. '
                          f'Models with weights: rsn-mm models lists them; in this package: {shipped}.')
-    if weights is not None and is_address(weights):
+    if isinstance(weights, str) and is_address(weights):
         return str(fetch(weights))
-    if weights is not None and '://' not in weights and not Path(weights).expanduser().is_file():
-        raise FileNotFoundError(f'{argument}={weights!r} does not exist. Give the path of a checkpoint, or a URL.')
-    return weights
+    if weights is None or '://' in str(weights):
+        return weights
+    path = given_path(argument, weights)
+    if not weights or not path.is_file():
+        what = 'is a folder' if weights and path.is_dir() else 'does not exist'
+        raise FileNotFoundError(f'{argument}={weights!r} {what}. Give the path of a checkpoint, or a URL.')
+    return str(path)
 
 
 def _named(name: str, given: str, package: str) -> FoundModel:
@@ -139,7 +147,7 @@ def _texts(value: Any) -> List[str]:
 def _mim_folder(package: str) -> Path:
     try:
         module = importlib.import_module(package)
-    except ImportError as error:
+    except (ImportError, ValueError, TypeError) as error:  # no name at all, or one that begins with a dot
         raise ValueError(f'The package {package!r} cannot be imported: {error}. Install it, or give a path.') from error
     folder = Path(module.__path__[0]) / '.mim'
     if not (folder / 'configs').is_dir():
@@ -148,4 +156,8 @@ def _mim_folder(package: str) -> Path:
 
 
 def _from_file(path: Path) -> Config:
-    return Config.fromfile(path.resolve())
+    try:
+        return Config.fromfile(path.resolve())
+    except Exception as error:  # whatever code there is in it raises
+        raise ValueError(f'The config {str(path)!r} cannot be read: {type(error).__name__}: {error}. A config is a .py file of '
+                         'MMEngine, with all that it names by _base_ and imports.') from error

@@ -1,9 +1,11 @@
 """Poses from pictures and video: reading, detection and cropping run beside the network, writing behind it."""
+import math
 from collections import deque
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property, partial
+from numbers import Real
 from pathlib import Path
 from time import monotonic
 from typing import Callable, Deque, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
@@ -87,7 +89,9 @@ class PoseInferencer:
                  box_threshold: float = 0.3,
                  nms_threshold: float = 0.3,
                  random_weights: bool = False) -> None:
-        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+        _check_number('box_threshold', box_threshold)
+        _check_number('nms_threshold', nms_threshold)
+        if batch_size is not None and (not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1):
             raise ValueError(f'batch_size={batch_size!r} must be a number of persons, at least 1.')
         self.model = load_pose_model(pose, weights, runtime, device, flip_test, batch_size, random_weights, precision)
         self._load_detector = partial(load_detector, det, det_weights, device or default_device(), box_threshold, nms_threshold,
@@ -147,6 +151,8 @@ class PoseInferencer:
         """
         if isinstance(det_every, bool) or not isinstance(det_every, int) or det_every < 1:
             raise ValueError(f'det_every={det_every!r} must be a number of frames, at least 1, which detects in each.')
+        if score_threshold is not None:
+            _check_number('score_threshold', score_threshold)
         skipped: List[Skipped] = []
         follow = Follower(self.model.score_threshold, smooth) if track or smooth is not False else None
         sources = find_sources(inputs, skipped)
@@ -155,10 +161,10 @@ class PoseInferencer:
         threshold = self.model.score_threshold if score_threshold is None else score_threshold
         open_writer = None
         if out is not None:
-            own = (Path(out), Path(out) / PREDICTIONS)  # where the folder of the results lies among the inputs
+            out = check_folder(out, [source.name for source in sources] if overlays else [])
+            own = (out, out / PREDICTIONS)  # where the folder of the results lies among the inputs
             skipped[:] = [one for one in skipped if Path(one.source) not in own]
-            check_folder(out, [source.name for source in sources] if overlays else [])
-            open_writer = partial(FolderWriter, Path(out), self.model.meta, overlays, threshold, skipped)
+            open_writer = partial(FolderWriter, out, self.model.meta, overlays, threshold, skipped)
         results = self._run(sources, detector, open_writer, skipped, keep_images, follow, det_every)
         return PoseStream(results, skipped, _total(sources) if progress else None, progress, out)
 
@@ -284,6 +290,11 @@ class PoseInferencer:
             time=one.frame.time or 0.,
             skipped_boxes=one.skipped_boxes,
             image=one.frame.image if keep_images else None)
+
+
+def _check_number(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise ValueError(f'{name}={value!r} must be a number, such as 0.3.')
 
 
 def _total(sources: Sequence[Source]) -> Optional[int]:

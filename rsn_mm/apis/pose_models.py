@@ -1,5 +1,4 @@
 """A pose estimator by name, path or exported file, ready to run on crops."""
-from pathlib import Path
 from typing import Any, Callable, NamedTuple, Optional, Protocol, Tuple
 
 import numpy as np
@@ -9,9 +8,10 @@ from mmpose.structures import PoseDataSample
 
 from ..codecs import QuarterOffsetHeatmap
 from ..compat import lean_imports
-from ..deploy import PoseMetadata, default_device, load_runtime
+from ..deploy import PoseMetadata, check_torch_device, default_device, load_runtime
 from ..deploy.half import cast
 from ..deploy.precision import DTYPES, select, torch_precisions
+from ..files import given_path
 from ..models import MultiStageHead
 from .configs import find_model, find_weights
 from .crops import CropRule
@@ -127,14 +127,17 @@ def load_pose_model(pose: Optional[str], weights: Optional[str] = None, runtime:
             raise ValueError(f'weights={weights!r} is for a model that is not named. Give pose, too.')
         device = device or default_device(runtime or 'torch')
         pose = usable_models(device)[0] if random_weights else take_model(device)
-    suffix = Path(pose).suffix
+    path = given_path('pose', pose)
+    suffix = path.suffix
     runtime = runtime or RUNTIME_OF_FILE.get(suffix, 'torch')
     device = device or default_device(runtime)
+    if runtime == 'torch':
+        check_torch_device(device)
     batch_size = default_batch_size(device, bool(flip_test)) if batch_size is None else batch_size
     if suffix in RUNTIME_OF_FILE:
         if weights is not None:
             raise ValueError(f'weights={weights!r} is for a config; {pose!r} has its weights inside.')
-        exported = load_runtime(pose, runtime, device=device, flip_test=flip_test, max_batch=batch_size, precision=precision)
+        exported = load_runtime(path, runtime, device=device, flip_test=flip_test, max_batch=batch_size, precision=precision)
         return _describe_exported(exported, exported.metadata, device, pose)
     estimator = load_estimator(pose, weights, device if runtime == 'torch' else 'cpu', random_weights)
     crops = CropRule.from_pipeline(estimator.cfg.test_dataloader.dataset.pipeline)
@@ -157,6 +160,9 @@ def load_estimator(pose: str, weights: Optional[str], device: str = 'cpu',
         FileNotFoundError, ValueError: if the config or the weights are missing, or do not fit each other.
     """
     config, listed_weights = find_model(pose)
+    missing = [key for key in ('model', 'test_dataloader') if not config.get(key)]
+    if missing:
+        raise ValueError(f'The config {pose!r} has no {" and no ".join(missing)}. Give the config of a whole pose estimator.')
     checkpoint = find_weights('weights', weights, listed_weights, random_weights)
     with quiet_loading(), lean_imports():
         from mmpose.apis.inference import init_model

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 import cv2
 import numpy as np
 
+from ..files import given_path
 from ..pictures import UnusableInput, as_bgr
 from ..pictures.decoding import open_with_pillow, read_file
 from ..pictures.frames import count_frames, decode_frames
@@ -147,7 +148,9 @@ def _find(one: Inputs, number: int, skipped: List[Skipped]) -> List[Source]:
         return [Url(text)]
     if scheme not in (None, 'file'):
         return [Stream(text)]
-    path = Path(unquote(urlsplit(text).path) if scheme else text).expanduser()
+    if scheme:
+        text = _of_file_url(text)
+    path = given_path('input', text)
     if path.is_file():
         return [_file(path) or PictureFile(path)]
     if path.is_dir():
@@ -157,12 +160,24 @@ def _find(one: Inputs, number: int, skipped: List[Skipped]) -> List[Source]:
         if not matches:
             raise FileNotFoundError(f'No file matches the pattern {text!r}.')
         return _readable(matches, f'The pattern {text!r}', skipped)
-    raise FileNotFoundError(f'{text!r} does not exist. Give a picture, a video, a folder, a pattern such as "*.jpg", or a '
+    what = 'is neither a file nor a folder' if path.exists() else 'does not exist'
+    raise FileNotFoundError(f'{text!r} {what}. Give a picture, a video, a folder, a pattern such as "*.jpg", or a '
                             'camera number.')
 
 
+def _of_file_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.netloc not in ('', 'localhost') or not parts.path:
+        raise ValueError(f'{url!r} names no file of this machine. Give its path, or file:// and the path from the root: three '
+                         'slashes.')
+    return unquote(parts.path)
+
+
 def _of_folder(folder: Path, where: str, skipped: List[Skipped]) -> List[Source]:
-    entries = sorted(folder.iterdir())
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise ValueError(f'{where} cannot be read: {error.strerror or error}.') from error
     hidden = [entry.name for entry in entries if entry.name.startswith('.') and _holds_a_hidden_picture(entry)]
     left = [Skipped(str(folder / '.*'), f'hidden pictures and videos of a folder are not read, here {len(hidden)}: '
                     f'{", ".join(hidden[:SHOWN])}{", ..." * (len(hidden) > SHOWN)}. Give them by this pattern, or by name')]

@@ -1,5 +1,7 @@
 """Results on disk: pictures and videos with poses drawn in, and COCO-style JSON. A file is there whole or not at all."""
+import errno
 import json
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Set, TextIO, Union
@@ -8,13 +10,15 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 
-from ..files import whole_or_not
+from ..files import given_path, whole_or_not
 from .drawing import draw_poses
 from .frames import Frame
 from .results import PoseMeta, PoseResult, Skipped
 from .video_writer import CannotEncode, VideoWriter
 
 PREDICTIONS = 'predictions.json'
+# Errors of one file, where others can be written: a full disk has them all.
+OF_ITS_NAME = (errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
 # Frames a second of a live source, before it is known: bits of its overlay follow from it.
 LIVE_RATE = 30.
 
@@ -145,7 +149,13 @@ class FolderWriter:
             data = _encode(suffix, image)
             if data is not None:
                 kept = Path(name).suffix.lower() == suffix
-                _write_picture(self._free_path(source, Path(name).suffix if kept else suffix), data)
+                path = self._free_path(source, Path(name).suffix if kept else suffix)
+                try:
+                    _write_picture(path, data)
+                except OSError as error:
+                    if error.errno not in OF_ITS_NAME:
+                        raise
+                    self._skipped.append(Skipped(source, f'its overlay {str(path)!r} cannot be written: {error.strerror}'))
                 return
         self._skipped.append(Skipped(source, 'its overlay cannot be written: OpenCV writes no PNG of '
                                      f'{image.shape[1]}x{image.shape[0]} px'))
@@ -162,21 +172,25 @@ class FolderWriter:
         return self.out / name
 
 
-def check_folder(out: Union[str, Path], inputs: Sequence[str]) -> None:
-    """Refuse to draw over inputs.
+def check_folder(out: Union[str, Path], inputs: Sequence[str]) -> Path:
+    """The folder ``out``, where inputs are not drawn over.
 
     Raises:
-        ValueError: if ``out`` is empty or a file, or one of ``inputs`` (names of sources) lies in it.
+        TypeError, ValueError: if ``out`` is empty, a file or no path, or one of ``inputs`` (names of sources) lies in it.
     """
-    if not str(out):
+    if out == '':
         raise ValueError('out is an empty text. Give a folder, "." for that in which the program runs; it is made if missing.')
-    out = Path(out)
+    out = given_path('out', out)
     if out.exists() and not out.is_dir():
         raise ValueError(f'out={str(out)!r} is a file. Give a folder; it is made if missing.')
+    if (out / PREDICTIONS).is_dir():
+        raise ValueError(f'{str(out / PREDICTIONS)!r} is a folder, where a file of this name has to be written. Give another '
+                         'folder as out.')
     for name in inputs:
-        if Path(name).exists() and Path(name).parent.resolve() == out.resolve():
+        if out.is_dir() and os.path.exists(name) and os.path.samefile(Path(name).parent, out):
             raise ValueError(f'out={str(out)!r} is the folder of the input {name!r}, which an overlay of the same name would '
                              'replace. Give another folder, or leave overlays out.')
+    return out
 
 
 def _file_name(source: str) -> str:

@@ -53,10 +53,16 @@ def load_from_local(filename: str, map_location: Any = None, trust: bool = False
     trusted = trust or os.environ.get(TRUST) == '1'
     try:
         with _plain_types_only(filename):
-            return restore(torch.load(filename, map_location=map_location, weights_only=not trusted))
-    except (RuntimeError, EOFError) as error:
+            checkpoint = restore(torch.load(filename, map_location=map_location, weights_only=not trusted))
+    except (OSError, _Refused):
+        raise
+    except Exception as error:  # of other files torch's reader makes anything from KeyError to struct.error
         raise ValueError(f'{filename!r} is not a whole checkpoint: it may be cut short, or another kind of file. Copy or '
                          f'train it again. ({_first_line(error)})') from error
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f'{filename!r} holds a {type(checkpoint).__name__}, not a dict of weights. Give a checkpoint, as '
+                         'trainings write it.')
+    return checkpoint
 
 
 def load_url(url: str, model_dir: Optional[str] = None, map_location: Any = None, **kwargs: Any) -> dict:
@@ -66,6 +72,10 @@ def load_url(url: str, model_dir: Optional[str] = None, map_location: Any = None
             url, model_dir, map_location, weights_only=os.environ.get(TRUST) != '1', **kwargs))
 
 
+class _Refused(ValueError):
+    """What is in a checkpoint is not loaded."""
+
+
 @contextmanager
 def _plain_types_only(name: str) -> Iterator[None]:
     """Allow what a checkpoint may hold; a refusal becomes a ValueError that says of what."""
@@ -73,7 +83,9 @@ def _plain_types_only(name: str) -> Iterator[None]:
         with torch.serialization.safe_globals(_allowed()):
             yield
     except pickle.UnpicklingError as error:
-        raise ValueError(f'The checkpoint {name!r} is refused: it holds {_refused(error)}, which is neither a tensor nor a '
+        if 'Unsupported operand' in str(error) or 'invalid load key' in str(error):
+            raise _Refused(f'{name!r} is no checkpoint, but another kind of file.') from error
+        raise _Refused(f'The checkpoint {name!r} is refused: it holds {_refused(error)}, which is neither a tensor nor a '
                          'plain type, and loading it could run code. If you trust its origin, set '
                          f'{TRUST}=1 (or --trust, where a tool has it).') from error
 

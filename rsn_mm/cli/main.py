@@ -2,12 +2,12 @@
 import argparse
 import importlib
 import logging
-import os
 import sys
 from typing import Optional, Sequence
 
 from .. import __version__
 from ..apis.quiet import mute_warnings
+from ..files import check_working_folder
 
 # A module of this folder each; another subcommand is another module and its name here.
 SUBCOMMANDS = ('predict', 'models', 'download', 'export', 'benchmark', 'serve', 'info')
@@ -40,9 +40,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """
     args = build_parser().parse_args(arguments)
     try:
-        os.getcwd()
-    except FileNotFoundError:  # math libraries end the process without a word of use
-        print('rsn-mm: the folder in which it was called no longer exists. Change into another one.', file=sys.stderr)
+        check_working_folder()
+    except FileNotFoundError as error:
+        print(f'rsn-mm: {error}', file=sys.stderr)
         return USAGE
     _set_up_log(args.verbose)
     try:

@@ -5,8 +5,9 @@ from .fuse import fuse
 from .metadata import PoseMetadata
 from .precision import PRECISIONS
 from .quantize import quantize
-from .runtimes import default_device, load_runtime
+from .runtimes import check_torch_device, default_device, load_runtime
 
 __all__ = [
-    'PRECISIONS', 'Joints', 'PoseMetadata', 'PoseRuntime', 'default_device', 'export_onnx', 'fuse', 'load_runtime', 'quantize'
+    'PRECISIONS', 'Joints', 'PoseMetadata', 'PoseRuntime', 'check_torch_device', 'default_device', 'export_onnx', 'fuse',
+    'load_runtime', 'quantize'
 ]

@@ -28,6 +28,24 @@ def default_device(runtime: str = 'torch') -> str:
     return 'cuda'
 
 
+def check_torch_device(device: Union[str, int]) -> None:
+    """Refuse a device that PyTorch does not have.
+
+    Raises:
+        ValueError: naming it, and what there is.
+    """
+    try:
+        kind = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"device={device!r} is not known. Give 'cpu', 'cuda', or 'cuda:1' for the second GPU.") from error
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind.type == 'cuda' and (kind.index or 0) >= count:
+        less = f"'cuda:{count - 1}' or less, or " if count else ''
+        raise ValueError(f"device={device!r} is not there: PyTorch {torch.__version__} sees {count} GPUs. Give {less}'cpu'.")
+    if kind.type == 'mps' and not torch.backends.mps.is_available():
+        raise ValueError(f"device={device!r} is not there: PyTorch {torch.__version__} has no Metal here. Give 'cpu'.")
+
+
 def load_runtime(source: Source,
                  runtime: str = 'torch',
                  *,

@@ -79,6 +79,10 @@ def test_a_picture_without_a_known_suffix_is_told_by_its_content(folder: Path, v
     (3.5, TypeError, 'is a float'),
     (True, TypeError, 'is a bool'),
     (-1, ValueError, '-1 is no number of a camera'),
+    ('file://photo.jpg', ValueError, 'no file of this machine. Give its path'),
+    ('/dev/null', FileNotFoundError, 'is neither a file nor a folder'),
+    ('a' * 999, ValueError, 'cannot be a path here: File name too long'),
+    ('~nobody-has-this/a.jpg', ValueError, 'cannot be a path here'),
     (10**12, ValueError, 'is no number of a camera'),
     (['{}/a.jpg', '{}/b.jpg'], FileNotFoundError, 'b.jpg'),
 ])

@@ -100,3 +100,18 @@ def test_joints_are_drawn_where_they_are(inferencer: PoseInferencer, pictures) -
     assert inside and all(changed[y, x] for x, y in inside)
     np.testing.assert_array_equal(draw_poses(pictures[0], result, score_threshold=99., boxes=False), pictures[0])
     assert (draw_poses(pictures[0], result, score_threshold=99.) != pictures[0]).any()
+
+
+def test_an_overlay_that_cannot_be_written_loses_no_other(inferencer: PoseInferencer, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / 'out' / '1.png').mkdir(parents=True)
+    stream = inferencer(folder, boxes=[BOXES] * 5, out=tmp_path / 'out')
+    assert len(run(stream)) == 5 and len(list((tmp_path / 'out').glob('*.png'))) == 5
+    (source, reason), = stream.skipped
+    assert source.endswith('1.png') and "1.png' cannot be written: Is a directory" in reason
+    assert json.loads((tmp_path / 'out/predictions.json').read_text())['info']['skipped'][0]['source'] == source
+
+
+def test_a_folder_in_the_place_of_the_predictions(inferencer: PoseInferencer, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / 'out' / 'predictions.json').mkdir(parents=True)
+    with pytest.raises(ValueError, match="predictions.json' is a folder, where a file"):
+        inferencer(folder, boxes=[BOXES] * 5, out=tmp_path / 'out')

@@ -210,3 +210,36 @@ def test_a_warning_is_no_print(caplog, capsys) -> None:
     assert capsys.readouterr().out == ''
     with pytest.raises(DownloadError):
         fetch(DETECTORS['rtmdet_m_person'].weights)
+
+
+@pytest.mark.parametrize('text, message', [
+    ('a = (', 'cannot be read: SyntaxError'), ('1 / 0', 'cannot be read: ZeroDivisionError'),
+    ('_base_ = "none.py"', 'cannot be read: FileNotFoundError'), ('', 'has no model and no test_dataloader'),
+    ('model = dict(type="TopdownPoseEstimator")', 'has no test_dataloader')])
+def test_configs_that_cannot_be_used(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / 'own.py').write_text(text)
+    with pytest.raises(ValueError, match=f"The config '.*own.py' {message}"):
+        load_pose_model(str(tmp_path / 'own.py'), device='cpu', random_weights=True)
+
+
+@pytest.mark.parametrize('name, message', [
+    ('photo.png', 'cannot be read'), ('folder.py', 'is a folder'), ('::', "'' cannot be imported")])
+def test_what_is_no_config(name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'photo.png').touch()
+    (tmp_path / 'folder.py').mkdir()
+    with pytest.raises(ValueError, match=message):
+        find_model(name)
+
+
+@pytest.mark.parametrize('device', ['gpu', 'cuda:99', 'mps', 2.5])
+def test_devices_that_are_not_there(device: Any) -> None:
+    with pytest.raises(ValueError, match=f"device={device!r} is not .*'cpu'"):
+        load_pose_model(SHIPPED, device=device)
+
+
+@pytest.mark.parametrize('argument', ['box_threshold', 'nms_threshold'])
+@pytest.mark.parametrize('value', ['0.3', float('nan'), True, None])
+def test_thresholds_are_numbers(argument: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f'{argument}={value!r} must be a number'):
+        PoseInferencer(SHIPPED, device='cpu', **{argument: value})

@@ -132,3 +132,19 @@ def test_missing_truncated_and_foreign_files(tmp_path: Path) -> None:
         pickle.dump(dict(state_dict={}), file)
     with pytest.raises(ValueError, match='plain.pth'):
         CheckpointLoader.load_checkpoint(str(tmp_path / 'plain.pth'))
+
+
+@pytest.mark.parametrize('content, message', [
+    (b'hello', 'is not a whole checkpoint'), (b'', 'is not a whole checkpoint'),
+    (b'\x89PNG\r\n\x1a\n' + bytes(99), 'another kind of file'),
+    (b'<!doctype html>', 'another kind of file'), ([1, 2], 'holds a list, not a dict of weights')],
+    ids=['text', 'empty', 'picture', 'page', 'list'])
+def test_other_files_are_no_checkpoints(content: Any, message: str, tmp_path: Path) -> None:
+    path = tmp_path / 'other.pth'
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(ValueError, match=f"other.pth' .*{message}") as error:
+        CheckpointLoader.load_checkpoint(str(path))
+    assert 'weights_only' not in str(error.value)
