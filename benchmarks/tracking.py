@@ -1,9 +1,9 @@
 """Video with known truth, drawn people who walk, cross and hide one another: identities, det_every, and the filter of joints.
 
 Boxes are the true ones with noise and misses in place of a detector (one is downloaded only with a network); poses are those
-of the model that comes with the package, which was trained on photos. Identity switches and IDF1 by motmetrics (``pip install
-motmetrics lap norfair-enough``), beside MMDetection's ByteTrack and OC-SORT, which get the same boxes; OKS AP by pycocotools on
-the twelve joints of COCO that the model knows; jitter and lag of the filter on whatever joints are in sight.
+of the model that comes with the package, which was trained on photos, or of ``--pose``. Identity switches and IDF1 by motmetrics
+(``pip install motmetrics lap norfair-enough``), beside MMDetection's ByteTrack and OC-SORT, which get the same boxes; OKS AP by
+pycocotools on the joints of COCO that the model knows; jitter and lag of the filter on whatever joints are in sight.
 """
 import contextlib
 import io
@@ -47,14 +47,16 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument('--frames', type=int, default=300, help='frames of the video')
     arguments.add_argument('--people', type=int, default=10, help='people in it')
+    arguments.add_argument('--pose', default=SHIPPED, help='model of the poses')
+    arguments.add_argument('--weights', help='its checkpoint, if it is not the one that the name stands for')
     args = arguments.parse_args()
-    report = Report('tracking', f'{args.frames} frames of 640x360 with {args.people} drawn people, poses by {SHIPPED}')
+    report = Report('tracking', f'{args.frames} frames of 640x360 with {args.people} drawn people, poses by {args.pose}')
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / 'walk.avi'
         truth = write(video, draw_walk(args.people, args.frames, seed=0, rate=RATE))
         boxes = detections(truth)
         report.add_values('the video', crossings=crossings(truth), boxes=sum(map(len, boxes)))
-        inferencer = PoseInferencer(SHIPPED, device='cpu', det='whole')
+        inferencer = PoseInferencer(args.pose, args.weights, device='cpu', det='whole')
         for every in (1, 5):
             plain = list(inferencer(video, boxes=boxes, det_every=every, track=True))
             ids = [result.track_ids for result in plain]
