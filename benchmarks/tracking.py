@@ -1,8 +1,8 @@
 """Video with known truth, drawn people who walk, cross and hide one another: identities, det_every, and the filter of joints.
 
 Boxes are the true ones with noise and misses in place of a detector (one is downloaded only with a network); poses are those
-of the model that comes with the package, which was trained on photos, or of ``--pose``. Identity switches and IDF1 by motmetrics
-(``pip install motmetrics lap norfair-enough``), beside MMDetection's ByteTrack and OC-SORT, which get the same boxes; OKS AP by
+of the model that comes with the package, which was trained on photos, or of ``--pose``. Switches and IDF1 by motmetrics (``pip
+install motmetrics lap norfair-enough``), beside MMDetection's ByteTrack and OC-SORT, which get the same boxes; OKS AP by
 pycocotools on the joints of COCO that the model knows; jitter and lag of the filter on whatever joints are in sight.
 """
 import contextlib

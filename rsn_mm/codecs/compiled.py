@@ -1,6 +1,6 @@
 """Decoding on a CPU: loops that Numba compiles, which leave out most of the blur."""
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, Tuple
 
 import numpy as np
 import torch
@@ -32,8 +32,9 @@ def decode_compiled(heatmaps: np.ndarray, blur: Blur, offset: float) -> Decoded:
 
     A blurred value is a weighted mean of the pixels around it (padding included), so it is not above the highest of them. Each
     map is blurred in a window around its highest pixel alone. If the second highest value there is above zero and above
-    everything that the pixels outside the window are made of, both pixels have been found; else, as on flat maps, on noise
-    and with two peaks alike, the whole map is blurred. Large batches are shared among as many threads as PyTorch has.
+    everything that the pixels outside the window are made of, both pixels have been found; else, as on wide peaks, on noise
+    and with two peaks alike, the box around all pixels that have seen one as high as that is blurred. Large batches are shared
+    among as many threads as PyTorch has.
 
     Args:
         heatmaps (np.ndarray): (N, H, W) float32, contiguous.
@@ -75,7 +76,7 @@ def _decode(heatmaps: np.ndarray, kernel: np.ndarray, border: int, margin: int, 
     pixels = np.empty((2, 2), dtype=np.int64)
     for n in range(count):
         heatmap = heatmaps[n]
-        by_window[n] = False
+        by_window[n], second = False, ZERO
         if _are_finite(heatmap.reshape(-1)):
             _highest_of_columns(heatmap, highest)
             x = _index_of_highest(highest)
@@ -87,10 +88,14 @@ def _decode(heatmaps: np.ndarray, kernel: np.ndarray, border: int, margin: int, 
             by_window[n] = second > max(_highest_elsewhere(heatmap, highest, y, x), ZERO) * ROUNDING
         if not by_window[n]:
             top, bottom, left, right = -margin, height - 1 + margin, -margin, width - 1 + margin
+            if second > ZERO:
+                first_row, last_row, first_column, last_column = _box_of_high(heatmap, highest, second / ROUNDING)
+                top, bottom = max(first_row - radius, top), min(last_row + radius, bottom)
+                left, right = max(first_column - radius, left), min(last_column + radius, right)
             _blur(heatmap, kernel, border, top, bottom, left, right, sources, blurred)
             _two_highest(blurred, 2 * radius, top, bottom, left, right, pixels)
             for i in range(2):  # all further out is zero, too, and comes first
-                if pixels[i, 0] == left and pixels[i, 1] == top:
+                if pixels[i, 0] == -margin and pixels[i, 1] == -margin:
                     pixels[i, :] = -border
         values[n] = _refine(heatmap, pixels, offset, points[n])
 
@@ -148,6 +153,30 @@ def _highest_elsewhere(heatmap: np.ndarray, highest: np.ndarray, y: int, x: int)
             for column in range(max(x - UNSEEN, 0), min(x + UNSEEN + 1, heatmap.shape[1])):
                 rest = max(rest, heatmap[row, column])
     return rest
+
+
+@njit(cache=True, nogil=True)
+def _box_of_high(heatmap: np.ndarray, highest: np.ndarray, least: float) -> Tuple[int, int, int, int]:
+    """First and last row and column of the pixels from ``least`` on, of which there are some."""
+    left, right = 0, len(highest) - 1
+    while highest[left] < least:
+        left += 1
+    while highest[right] < least:
+        right -= 1
+    top, bottom = 0, len(heatmap) - 1
+    while not _reaches(heatmap[top, left:right + 1], least):
+        top += 1
+    while not _reaches(heatmap[bottom, left:right + 1], least):
+        bottom -= 1
+    return top, bottom, left, right
+
+
+@njit(cache=True, nogil=True)
+def _reaches(values: np.ndarray, least: float) -> bool:
+    count = 0
+    for i in range(values.size):
+        count += values[i] >= least
+    return count > 0
 
 
 @njit(cache=True, nogil=True)
