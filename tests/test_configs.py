@@ -1,8 +1,9 @@
-"""Every config: loaded, resolved, built at full size, fed by its own pipelines, and trained for a step."""
+"""Every config: loaded, resolved, built and counted at full size, fed by its own pipelines, and trained for a step."""
 import copy
 import json
 import math
 import re
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Iterator, List, Tuple
@@ -11,10 +12,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import yaml
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import Registry
+from torch import nn
 
 from rsn_mm import registry
 from rsn_mm.models.backbones import NUM_BLOCKS
@@ -26,6 +29,7 @@ NAMES = sorted(path.stem for path in FOLDER.glob('*.py') if not path.stem.starts
 ROW = re.compile(r'(?:(\d)x)?rsn(18|50|101)(_wide)?(_prm|_udp)?_(coco|mpii)_(\d+)x(\d+)$')
 ROWS = [name for name in NAMES if ROW.match(name)]
 SPLITS = ('train', 'val', 'test')
+INDEX = {model['Name']: model['Metadata'] for model in yaml.safe_load((FOLDER / 'metafile.yml').read_text())['Models']}
 # What COCO-WholeBody adds to a person: joints of feet, face and hands, all labelled at one place.
 WHOLE_BODY = {f'{part}_kpts': [40., 50., 2.] * count
               for part, count in dict(foot=6, face=68, lefthand=21, righthand=21).items()}
@@ -69,16 +73,31 @@ def encoder_of(cfg: Config) -> Any:
 
 
 @cache
-def backbone_on_meta(backbone: str) -> torch.nn.Module:
+def backbone_on_meta(backbone: str) -> nn.Module:
     with torch.device('meta'):
         return registry.MODELS.build(json.loads(backbone))
 
 
 @cache
-def features_on_meta(backbone: str, shape: Tuple[int, ...]) -> tuple:
-    """What a backbone (its config as JSON) makes of a batch. Rows of a table share backbones."""
-    with torch.device('meta'), torch.no_grad():
-        return backbone_on_meta(backbone)(torch.empty(shape))
+def features_on_meta(backbone: str, shape: Tuple[int, ...]) -> Tuple[tuple, int]:
+    """What a backbone (its config as JSON) makes of a batch, and with how many MACs. Rows of a table share backbones."""
+    with torch.device('meta'), torch.no_grad(), counted_macs(backbone_on_meta(backbone)) as macs:
+        return backbone_on_meta(backbone)(torch.empty(shape)), sum(macs)
+
+
+@contextmanager
+def counted_macs(net: nn.Module) -> Iterator[List[int]]:
+    """Multiply-adds of the layers of a network that have weights, but for its norms, in a list that grows as they run."""
+    macs: List[int] = []
+
+    def count(layer: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+        macs.append((inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output).numel() * layer.weight[0].numel())
+
+    hooks = [layer.register_forward_hook(count) for layer in net.modules()
+             if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))]
+    yield macs
+    for hook in hooks:
+        hook.remove()
 
 
 @pytest.fixture
@@ -116,22 +135,27 @@ class TestEveryConfig:
         assert len(found) > 20
         assert [kind for kind, resolved in found.items() if not resolved] == []
 
-    def test_model_fits_its_data(self, name, scope, make_batch):
-        """The model at full size, on the meta device, which checks shapes and computes nothing."""
+    def test_model_fits_its_data_and_the_model_index(self, name, scope, make_batch):
+        """The model at full size, on the meta device, which checks shapes and computes nothing; its cost on the way."""
         cfg = load(name)
         scope(cfg.default_scope)
         batch = registry.MODELS.build(cfg.model.data_preprocessor)(make_batch(cfg, 'train'), training=True)
         samples = [sample.to('meta') for sample in batch['data_samples']]
-        features = features_on_meta(json.dumps(cfg.model.backbone), tuple(batch['inputs'].shape))
+        backbone = json.dumps(cfg.model.backbone)
+        features, in_backbone = features_on_meta(backbone, tuple(batch['inputs'].shape))
         with torch.device('meta'), torch.no_grad():
             head = registry.MODELS.build(cfg.model.head)
-            if cfg.model.head.type == 'SimCCHead':  # its loss copies to the host, which meta tensors cannot
-                labels = samples[0].gt_instance_labels
-                expected = [labels.keypoint_x_labels.shape[1:], labels.keypoint_y_labels.shape[1:]]
-                assert [axis.shape[1:] for axis in head(features)] == expected
-                return
-            losses = head.loss(features, samples)
-        assert len(losses) == head.num_stages * head.num_units
+            with counted_macs(head) as macs:
+                if cfg.model.head.type == 'SimCCHead':  # its loss copies to the host, which meta tensors cannot
+                    labels = samples[0].gt_instance_labels
+                    expected = [labels.keypoint_x_labels.shape[1:], labels.keypoint_y_labels.shape[1:]]
+                    assert [axis.shape[1:] for axis in head(features)] == expected
+                else:
+                    assert len(head.loss(features, samples)) == head.num_stages * head.num_units
+        if name in INDEX:
+            parameters = sum(p.numel() for part in (backbone_on_meta(backbone), head) for p in part.parameters())
+            assert (INDEX[name]['Parameters'], INDEX[name]['MACs']) == (
+                pytest.approx(parameters, abs=600), pytest.approx((in_backbone + sum(macs)) / len(samples), abs=6e5))
 
     def test_trains_and_predicts(self, name, scope, make_batch):
         """A step of the config's own optimizer with real numbers. Channels and blocks are cut, sizes are not."""

@@ -59,7 +59,7 @@ from mmpose.registry import KEYPOINT_CODECS
 init_default_scope('rsn_mm')
 for registry, name in [(MODELS, 'RSN'), (MODELS, 'MSPNHead'), (MODELS, 'TopdownPoseEstimator'), (MODELS, 'ResNet'),
                        (MODELS, 'PoseDataPreprocessor'), (TRANSFORMS, 'LoadImage'), (TRANSFORMS, 'TopdownAffine'),
-                       (DATASETS, 'CocoDataset'), (DATASETS, 'AicDataset'), (METRICS, 'CocoMetric'),
+                       (DATASETS, 'CocoDataset'), (DATASETS, 'CombinedDataset'), (METRICS, 'CocoMetric'),
                        (HOOKS, 'PoseVisualizationHook'), (HOOKS, 'CheckpointHook'),
                        (VISUALIZERS, 'PoseLocalVisualizer'), (OPTIMIZERS, 'Adam'),
                        (KEYPOINT_CODECS, 'QuarterOffsetHeatmap'), (KEYPOINT_CODECS, 'UDPHeatmap')]:
@@ -71,7 +71,7 @@ for registry, name in [(MODELS, 'RSN'), (MODELS, 'MSPNHead'), (MODELS, 'TopdownP
         assert {scope for scope, _ in lines.values()} == {'rsn_mm'}
         for name in ('RSN', 'LoadImage', 'TopdownAffine', 'CocoDataset', 'QuarterOffsetHeatmap', 'CocoMetric'):
             assert lines[name][1].startswith('rsn_mm.'), name
-        for name in ('MSPNHead', 'TopdownPoseEstimator', 'ResNet', 'AicDataset',
+        for name in ('MSPNHead', 'TopdownPoseEstimator', 'ResNet', 'CombinedDataset',
                      'PoseVisualizationHook', 'PoseLocalVisualizer', 'UDPHeatmap'):
             assert lines[name][1].startswith('mmpose.'), name
 
