@@ -111,7 +111,7 @@ def crossings(truth: Sequence[Truth]) -> int:
                     side = middles[a] < middles[b]
                     count += sides.get((a, b), side) != side
                     sides[a, b] = side
-    return count
+    return int(count)
 
 
 def identities(truth: Sequence[Truth], boxes: Sequence[np.ndarray], ids: Ids) -> Dict[str, Any]:
