@@ -1,11 +1,9 @@
 """Poses from pictures and video: reading, detection and cropping run beside the network, writing behind it."""
-import math
 from collections import deque
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property, partial
-from numbers import Real
 from pathlib import Path
 from time import monotonic
 from typing import Callable, Deque, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
@@ -13,6 +11,7 @@ from typing import Callable, Deque, Iterator, List, NamedTuple, Optional, Sequen
 import numpy as np
 
 from ..deploy import default_device
+from .arguments import check_count, check_flags, check_number
 from .background import Deferred, Prefetch
 from .carrying import CarriedPeople, Joints
 from .detectors import Detector, GivenDetector
@@ -89,10 +88,11 @@ class PoseInferencer:
                  box_threshold: float = 0.3,
                  nms_threshold: float = 0.3,
                  random_weights: bool = False) -> None:
-        _check_number('box_threshold', box_threshold)
-        _check_number('nms_threshold', nms_threshold)
-        if batch_size is not None and (not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1):
-            raise ValueError(f'batch_size={batch_size!r} must be a number of persons, at least 1.')
+        check_number('box_threshold', box_threshold)
+        check_number('nms_threshold', nms_threshold)
+        check_flags(flip_test=flip_test or False, random_weights=random_weights)
+        if batch_size is not None:
+            check_count('batch_size', batch_size, 'persons, at least 1')
         self.model = load_pose_model(pose, weights, runtime, device, flip_test, batch_size, random_weights, precision)
         self._load_detector = partial(load_detector, det, det_weights, device or default_device(), box_threshold, nms_threshold,
                                       random_weights)
@@ -149,10 +149,10 @@ class PoseInferencer:
             ImportError: if ``track`` or ``smooth`` is asked for and norfair is not installed.
             NoDetectorError: if there are no boxes, and the default detector cannot be had.
         """
-        if isinstance(det_every, bool) or not isinstance(det_every, int) or det_every < 1:
-            raise ValueError(f'det_every={det_every!r} must be a number of frames, at least 1, which detects in each.')
+        check_count('det_every', det_every, 'frames, at least 1, which detects in each')
+        check_flags(overlays=overlays, progress=progress, keep_images=keep_images, track=track)
         if score_threshold is not None:
-            _check_number('score_threshold', score_threshold)
+            check_number('score_threshold', score_threshold)
         skipped: List[Skipped] = []
         follow = Follower(self.model.score_threshold, smooth) if track or smooth is not False else None
         sources = find_sources(inputs, skipped)
@@ -290,11 +290,6 @@ class PoseInferencer:
             time=one.frame.time or 0.,
             skipped_boxes=one.skipped_boxes,
             image=one.frame.image if keep_images else None)
-
-
-def _check_number(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise ValueError(f'{name}={value!r} must be a number, such as 0.3.')
 
 
 def _total(sources: Sequence[Source]) -> Optional[int]:

@@ -243,3 +243,15 @@ def test_devices_that_are_not_there(device: Any) -> None:
 def test_thresholds_are_numbers(argument: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f'{argument}={value!r} must be a number'):
         PoseInferencer(SHIPPED, device='cpu', **{argument: value})
+
+
+@pytest.mark.parametrize('argument, value', [('flip_test', 'no'), ('random_weights', 1)])
+def test_flags_are_true_or_false(argument: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f'{argument}={value!r} must be True or False'):
+        PoseInferencer(SHIPPED, device='cpu', **{argument: value})
+
+
+@pytest.mark.parametrize('argument, value', [('track', 'no'), ('overlays', 0), ('keep_images', None), ('progress', 'yes')])
+def test_flags_of_a_call_are_true_or_false(argument: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f'{argument}={value!r} must be True or False'):
+        PoseInferencer(SHIPPED, device='cpu', det='whole')('nowhere.jpg', **{argument: value})
