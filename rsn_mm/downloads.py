@@ -1,13 +1,18 @@
 """Files from the network, kept where PyTorch keeps its own: whole or not there, and checked against the hash in their names."""
+import errno
 import hashlib
 import os
 import re
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Optional, Union
+from typing import TYPE_CHECKING, Iterator, Optional, Union
 from urllib.parse import unquote, urlsplit
 
 from .files import remove_unfinished, whole_or_not
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 OPENMMLAB = 'https://download.openmmlab.com'
 # An address that holds what OPENMMLAB holds, under the same paths.
@@ -15,6 +20,8 @@ MIRROR = 'RSN_MM_MIRROR'
 # Seconds without a byte after which a server is given up.
 TIMEOUT = 30.
 CHUNK = 2**18
+# Seconds between two states of the bar: on a screen, and where each is kept, as in a log.
+SCREEN, FILE = 0.1, 5.
 # OpenMMLab's names carry the first 8 digits of the file's SHA-256, and mostly the day: ...-c35901d5_20221013.pth. A day alone
 # is no hash.
 _DIGITS = re.compile(r'[-_](?!20\d{6}\.)([0-9a-f]{8})(?:[-_]\d{8})?\.\w+$')
@@ -72,7 +79,8 @@ def fetch(url: str, folder: Union[str, Path, None] = None, progress: bool = True
         Path: The file.
 
     Raises:
-        DownloadError: naming the address, the reason, and the folder and name under which to put the file by hand.
+        DownloadError: naming the address, the reason, and the folder and name under which to put the file by hand; or the
+            folder, if it cannot be kept there.
     """
     target = place_of(url, folder)
     if target.is_file():
@@ -83,15 +91,35 @@ def fetch(url: str, folder: Union[str, Path, None] = None, progress: bool = True
     address = _mirrored(url)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(f'.{target.name}.lock')):
+        lock = FileLock(target.with_name(f'.{target.name}.lock'))
+        with _taken(lock, target.name, progress):
             if not target.is_file():
                 remove_unfinished(target.parent, target.name)
                 _download(address, target, progress)
     except (OSError, HTTPException, ValueError) as error:  # ValueError: no valid address
+        if _is_of_the_disk(error):
+            raise DownloadError(f'{target.name} cannot be kept in {str(target.parent)!r}: {_reason(error)}. Name a folder that '
+                                'can be written to, with room for it, by TORCH_HOME.') from error
         raise DownloadError(
             f'{target.name} cannot be downloaded from {address}: {_reason(error)}. Download it elsewhere and put it into '
             f'{str(target.parent)!r} under the name {target.name!r}, or name a mirror of {OPENMMLAB} by {MIRROR}.') from error
     return target
+
+
+@contextmanager
+def _taken(lock: 'FileLock', name: str, progress: bool) -> Iterator[None]:
+    """Hold a lock; whoever watches is told what is waited for."""
+    from filelock import Timeout
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if progress:
+            print(f'{name}: another process is downloading it', file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _mirrored(url: str) -> str:
@@ -108,7 +136,8 @@ def _download(address: str, target: Path, progress: bool) -> None:
     with urlopen(request, timeout=TIMEOUT) as answer, whole_or_not(target) as unfinished, open(unfinished, 'wb') as file:
         length = answer.headers.get('Content-Length')
         size = int(length) if length is not None and length.isdecimal() else None
-        with tqdm(total=size, desc=target.name, unit='B', unit_scale=True, unit_divisor=1024, disable=not progress) as bar:
+        with tqdm(total=size, desc=target.name, unit='B', unit_scale=True, unit_divisor=1024, disable=not progress,
+                  mininterval=SCREEN if sys.stderr.isatty() else FILE) as bar:
             while chunk := answer.read(CHUNK):
                 file.write(chunk)
                 digest.update(chunk)
@@ -126,6 +155,13 @@ def _check(name: str, sha256: str) -> None:
     if digits is not None and not sha256.startswith(digits) and sha256 != _ALSO_RIGHT.get(digits):
         raise OSError(f'its SHA-256 begins with {sha256[:8]}, its name says {digits}, so it is another file or was changed on '
                       'the way')
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    from urllib.error import URLError
+    full = (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, OSError) and not isinstance(error, URLError) and (
+        error.filename is not None or error.errno in full)
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,5 @@
 """Downloads from a server on this machine: whole and right or not there, whatever the server or the process does."""
+import errno
 import hashlib
 import os
 import signal
@@ -92,8 +93,19 @@ def test_a_file_put_there_by_hand_is_taken(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / 'file').touch()
-    with pytest.raises(DownloadError, match=r"put it into '.*file/below'"):
+    with pytest.raises(DownloadError, match=r"a.pth cannot be kept in '.*file/below': Not a directory.*TORCH_HOME"):
         fetch('http://127.0.0.1:9/a.pth', tmp_path / 'file' / 'below')
+
+
+def test_a_full_disk_is_not_the_networks_fault(loopback, tmp_path: Path, monkeypatch) -> None:
+    def full(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(downloads.os, 'fsync', full)
+    server = loopback({f'/{NAME}': Answer(CONTENT)})
+    with pytest.raises(DownloadError, match='cannot be kept in .*: No space left on device. Name a folder') as raised:
+        fetch(f'{server.address}/{NAME}', tmp_path, progress=False)
+    assert 'Download it elsewhere' not in str(raised.value) and visible(tmp_path) == []
 
 
 def test_a_mirror_takes_the_place_of_openmmlab_alone(loopback, tmp_path: Path, monkeypatch) -> None:
@@ -104,16 +116,17 @@ def test_a_mirror_takes_the_place_of_openmmlab_alone(loopback, tmp_path: Path, m
     assert mirror.asked == [f'/pub/mmpose/{NAME}'] and other.asked == [f'/{NAME}']
 
 
-def test_of_two_at_once_one_downloads(loopback, tmp_path: Path) -> None:
+def test_of_two_at_once_one_downloads(loopback, tmp_path: Path, capsys) -> None:
     server = loopback({f'/{NAME}': Answer(CONTENT, delay=0.3)})
     found: List[Path] = []
-    threads = [threading.Thread(target=lambda: found.append(fetch(f'{server.address}/{NAME}', tmp_path, False)))
+    threads = [threading.Thread(target=lambda: found.append(fetch(f'{server.address}/{NAME}', tmp_path)))
                for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert found == [tmp_path / NAME] * 4 and len(server.asked) == 1
+    assert capsys.readouterr().err.count('another process is downloading it') == 3
 
 
 def test_a_killed_download_leaves_nothing_in_the_way(loopback, tmp_path: Path) -> None:

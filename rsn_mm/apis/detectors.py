@@ -16,6 +16,8 @@ logger = logging.getLogger('rsn_mm.apis')
 
 # Frames that a GPU detects at once.
 GPU_FRAMES = 8
+# How MMDetection's warning begins.
+NO_CLASS_NAMES = 'dataset_meta or class names are not saved'
 
 
 class Boxes(NamedTuple):
@@ -121,9 +123,11 @@ class MMDetDetector:
         from mmengine.registry import DefaultScope
 
         from .configs import find_model, find_weights
+        from .zoo import DETECTORS
         found = find_model(config, 'mmdet')
         weights = find_weights('det_weights', weights, found.weights, random_weights)
-        with quiet_loading(), DefaultScope.overwrite_default_scope('mmdet'):
+        known = (NO_CLASS_NAMES, ) if config in DETECTORS else ()  # to find people, and nothing else
+        with quiet_loading(*known), DefaultScope.overwrite_default_scope('mmdet'):
             self.model = init_detector(found.config, weights, device=device)
             steps = get_test_pipeline_cfg(self.model.cfg.copy())
             steps[0].type = 'mmdet.LoadImageFromNDArray'

@@ -1,6 +1,7 @@
 """What the stack says although nothing is wrong: at level DEBUG of this package's log instead of on the screen."""
 import io
 import logging
+import re
 import sys
 import warnings
 from contextlib import contextmanager, redirect_stdout
@@ -20,17 +21,24 @@ def mute_warnings() -> None:
 
 
 @contextmanager
-def quiet_loading() -> Iterator[None]:
-    """Load a model without harmless lines and warnings; others come out as they are. With the log at DEBUG, all of them."""
+def quiet_loading(*also_harmless: str) -> Iterator[None]:
+    """Load a model without harmless lines and warnings; others come out as they are. With the log at DEBUG, all of them.
+
+    Args:
+        also_harmless (str): Beginnings of warnings that are harmless for this model, as regular expressions.
+    """
     if logger.isEnabledFor(logging.DEBUG):
         yield
         return
     said = io.StringIO()
     try:
-        with warnings.catch_warnings(), redirect_stdout(said):
-            mute_warnings()
+        # Not muted by filters: MMDetection puts one of its own before them.
+        with warnings.catch_warnings(record=True) as warned, redirect_stdout(said):
             yield
     finally:
+        for one in warned:
+            if not any(re.match(beginning, str(one.message)) for beginning in (*HARMLESS_WARNINGS, *also_harmless)):
+                warnings.showwarning(one.message, one.category, one.filename, one.lineno)
         for line in said.getvalue().splitlines():
             if not line.lower().startswith(tuple(beginning.lower() for beginning in HARMLESS_LINES)):
                 print(line, file=sys.stdout)

@@ -1,16 +1,23 @@
 """``python -m rsn_mm.cli``, and the script ``rsn-mm``: the command in a process of its own."""
+import os
 import sys
 
-from .. import compat
-from . import starting
-from .main import main
+from ..compat import claim_process
+from .main import FAILURE, main
 
 
 def run_as_process() -> int:
     """:func:`main`, where nobody else's code minds what is imported when, and when garbage is looked for."""
-    compat.allow_lean_imports()
-    starting.allow()
-    return main()
+    claim_process()
+    try:
+        status = main()
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # who reads the output, such as head, has seen enough
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):  # Python writes what is left at its end
+            os.dup2(nowhere, stream.fileno())
+        return FAILURE
 
 
 if __name__ == '__main__':

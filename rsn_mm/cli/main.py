@@ -53,6 +53,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     except (ValueError, TypeError, FileNotFoundError) as error:
         print(f'rsn-mm {args.subcommand}: {error}', file=sys.stderr)
         return USAGE
+    except BrokenPipeError:
+        raise
     except (OSError, RuntimeError, ImportError) as error:
         print(f'rsn-mm {args.subcommand}: {type(error).__name__}: {error}', file=sys.stderr)
         return FAILURE

@@ -3,20 +3,14 @@ import gc
 from contextlib import contextmanager
 from typing import Iterator
 
-_allowed = False
-
-
-def allow() -> None:
-    """Say that nobody else needs the garbage collector of this process."""
-    global _allowed
-    _allowed = True
+from ..compat import is_own_process
 
 
 @contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """Inside, where that is allowed, nobody looks for garbage in half a million new objects, again and again; nor in these
+    """Inside, in a process of our own, nobody looks for garbage in half a million new objects, again and again; nor in these
     afterwards, or at the end of the process."""
-    if not _allowed:
+    if not is_own_process():
         yield
         return
     gc.disable()

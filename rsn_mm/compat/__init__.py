@@ -22,9 +22,11 @@ import threading
 from typing import Dict, FrozenSet
 
 from ._first_import import before_first_import
-from ._lean_imports import allow_lean_imports, lean_imports
+from ._lean_imports import lean_imports
+from ._own_process import claim_process, is_own_process
 
-__all__ = ['ADAPTERS', 'activate', 'activate_before_the_stack', 'active', 'allow_lean_imports', 'lean_imports']
+__all__ = ['ADAPTERS', 'activate', 'activate_before_the_stack', 'active', 'claim_process', 'is_own_process',
+           'lean_imports']
 
 # Order matters: modules that stand in for a missing package come before everything that imports it.
 ADAPTERS = ('home', 'pkg_resources', 'pkgutil_find_loader', 'torchvision', 'mmcv_ops', 'xtcocotools', 'checkpoint',

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
+from ._own_process import is_own_process
+
 # ``mmengine`` itself takes all names of these.
 _AT_ONCE = {f'mmengine.{name}' for name in ('config', 'fileio', 'logging', 'registry', 'utils')}
 _STACK = ('mmengine', 'mmpose')
@@ -23,25 +25,16 @@ _STACK = ('mmengine', 'mmpose')
 OWN = __name__.partition('.')[0]
 
 
-_allowed = False
-
-
-def allow_lean_imports() -> None:
-    """Say that this process is one whose imports are nobody else's business: that of a command."""
-    global _allowed
-    _allowed = True
-
-
 @contextmanager
 def lean_imports() -> Iterator[None]:
-    """Inside, packages of MMPose and MMEngine import their modules as their names are asked for, where that is allowed.
+    """Inside, packages of MMPose and MMEngine import their modules as their names are asked for, in a process of our own.
 
     Afterwards the packages are imported as usual when they are next asked for; the modules and classes are the same ones.
     Packages that have been imported before stay as they are. A registry that is asked for a type it does not know, or for all
-    its modules, ends it at once, and imports as usual. Without :func:`allow_lean_imports` nothing of this happens: other
-    threads and other code of the process would see packages that have not run.
+    its modules, ends it at once, and imports as usual. In other processes nothing of this happens: other threads and other code
+    would see packages that have not run.
     """
-    if not _allowed:
+    if not is_own_process():
         yield
         return
     _finder.enter()

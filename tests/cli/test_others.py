@@ -40,6 +40,14 @@ def test_benchmark_of_a_video_prints_frames_a_second_and_latency(tiny, video, ca
     assert re.search(r'frames/s, 1\.0 people a frame', printed) and re.search(r'\d+ ms from a frame to its joints', printed)
 
 
+def test_a_reader_who_has_seen_enough_gets_no_error() -> None:
+    process = subprocess.Popen([sys.executable, '-m', 'rsn_mm.cli', 'models', '--json'], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == b'' and process.wait() == 1
+    process.stderr.close()
+
+
 def test_benchmark_prints_milliseconds(tiny, capsys) -> None:
     assert main(['benchmark', '--pose', tiny.config, '--random-weights', '--device', 'cpu', '--people', '2', '--frames',
                  '3']) == 0
@@ -124,11 +132,15 @@ def test_predict_is_quiet_and_verbose_is_not(folder: Path) -> None:
 
 
 def test_lines_that_say_that_something_is_wrong_come_through(capsys) -> None:
-    with quiet_loading():
+    with pytest.warns(UserWarning) as warned, quiet_loading('names are not saved'):
         print('Loads checkpoint by local backend from path: a.pth')
         print('The model and loaded state dict do not match exactly')
         warnings.warn('something is wrong', stacklevel=1)
         warnings.warn('The metainfo config file "a.py" does not exist.', stacklevel=1)
+        warnings.simplefilter('once')  # as MMDetection does
+        warnings.warn('checkpoint is None, use COCO classes by default.', stacklevel=1)
+        warnings.warn('names are not saved', stacklevel=1)
+    assert [str(one.message) for one in warned] == ['something is wrong']
     assert capsys.readouterr().out == 'The model and loaded state dict do not match exactly\n'
 
 

@@ -16,7 +16,7 @@ HEAVY = ('numba', 'mmdet', 'torch._dynamo', 'torch.distributed.fsdp', 'sympy', '
 
 def run(code: str, python: str = '') -> str:
     """What a fresh interpreter prints, in which lean imports are allowed."""
-    code = 'import sys, rsn_mm\nfrom rsn_mm.compat import allow_lean_imports, lean_imports\nallow_lean_imports()\n' + code
+    code = 'import sys, rsn_mm\nfrom rsn_mm.compat import claim_process, lean_imports\nclaim_process()\n' + code
     done = subprocess.run([python or warm.python(), '-W', 'ignore', '-c', code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
