@@ -57,7 +57,7 @@ def whole_or_not(path: Union[str, Path]) -> Iterator[Path]:
     Yields:
         Path: Where to write. After an exception it is gone, and what stood at ``path`` still stands there.
     """
-    path = Path(path)
+    path = given_path('path', path)
     unfinished = path.with_name(f'.{path.name}.{os.getpid()}.part')
     try:
         yield unfinished
@@ -76,7 +76,7 @@ def write_whole(path: Union[str, Path], content: bytes) -> None:
     Raises:
         OSError: with the path, the size needed and the size free. What stood at ``path`` still stands there.
     """
-    path = Path(path)
+    path = given_path('path', path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_or_not(path) as unfinished, open(unfinished, 'wb') as file:

@@ -8,6 +8,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
+from rsn_mm.evaluation.files import replacing
 from rsn_mm.files import check_working_folder, given_path, remove_unfinished, whole_or_not, write_whole
 
 
@@ -18,6 +19,20 @@ def file_limit() -> Iterator[int]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, former[1]))
     yield 1 << 16
     resource.setrlimit(resource.RLIMIT_FSIZE, former)
+
+
+def test_a_place_to_write_to_may_begin_with_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('HOME', str(tmp_path / 'home'))
+    write_whole('~/a/b', b'one')
+    with whole_or_not('~/a/c') as unfinished:
+        unfinished.write_bytes(b'two')
+    with replacing('~/d/e') as file:
+        file.write(b'three')
+    assert sorted(str(path.relative_to('home')) for path in Path('home').rglob('*')) == ['a', 'a/b', 'a/c', 'd', 'd/e']
+    for name in ('a' * 300, 'a\0b'):
+        with pytest.raises(ValueError, match='path=.* cannot be a path here'), whole_or_not(name):
+            pass
 
 
 def test_a_file_is_made_with_its_folder_and_replaced(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ Example:
     python tools/paper_tables.py --logs work_dirs
 """
 import argparse
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -30,6 +29,7 @@ def main() -> None:
     import rsn_mm  # noqa: F401  closes the gaps of the stack before MMPose is imported
     from rsn_mm.analysis.report import render
     from rsn_mm.analysis.tables import compare_fields, compare_rows
+    from rsn_mm.files import write_whole
     try:
         rows = compare_rows(options.tables, options.configs, options.logs)
         text = render(compare_fields(options.tables), rows, options.format)
@@ -39,10 +39,7 @@ def main() -> None:
         if options.out is None:
             print(text, end='')
             return
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = options.out.with_name(f'{options.out.name}.unfinished')
-        unfinished.write_text(text, encoding='utf-8')
-        os.replace(unfinished, options.out)
+        write_whole(options.out, text.encode())
     except (ValueError, OSError) as error:
         raise SystemExit(f'paper_tables: {error}') from None
 

@@ -11,7 +11,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 from mmpose.models import TopdownPoseEstimator
 
-from ..files import whole_or_not
+from ..files import given_path, whole_or_not
 from .inspection import Inspection
 from .weights import LevelWeights, level_weights, utilisation
 
@@ -41,6 +41,7 @@ def analyze(model: TopdownPoseEstimator, inspections: Dict[str, Inspection], out
     for name, inspection in inspections.items():
         figures[f'features_{name}'] = draw_features(inspection, meta, score_threshold)
     pictures = {out / f'{name}.png': _png(figure) for name, figure in figures.items()}
+    out = given_path('out', out)
     out.mkdir(parents=True, exist_ok=True)
     for path, content in pictures.items():
         with whole_or_not(path) as unfinished:

@@ -1,6 +1,7 @@
 """Configs and weights by name: those of this package, and what MMPose and MMDetection list in their model index."""
 import difflib
-import importlib
+import importlib.util
+import re
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
@@ -12,6 +13,8 @@ from ..model_index import USUAL_ENDING, WEIGHTS, config_path, read_yaml, weights
 from .zoo import DETECTORS
 
 OWN = 'rsn_mm'
+# Addresses of MMEngine's, "s3://..." or "cluster:s3://...".
+_STORE = re.compile(r'(\S+:)?(s3|petrel):')
 
 
 class FoundModel(NamedTuple):
@@ -74,6 +77,9 @@ def find_weights(argument: str, given: Optional[str], found: Optional[str], rand
                          f'Models with weights: rsn-mm models lists them; in this package: {shipped}.')
     if isinstance(weights, str) and is_address(weights):
         return str(fetch(weights))
+    if isinstance(weights, str) and _STORE.match(weights) and not importlib.util.find_spec('petrel_client'):
+        raise ValueError(f'{argument}={weights!r} is in a store that MMEngine reads by petrel_client, which is not installed. '
+                         'Copy the file from there and give its path.')
     if weights is None or '://' in str(weights):
         return weights
     path = given_path(argument, weights)

@@ -11,6 +11,7 @@ from typing import List, NamedTuple, Optional
 
 import numpy as np
 
+from ..files import given_path
 from ..synthetic import PeopleDataset, make_people
 from .zoo import SHIPPED
 
@@ -52,7 +53,7 @@ def run_demo(out: Path, num_train: int = 500, num_val: int = 100, seed: int = 0,
     Raises:
         subprocess.CalledProcessError: if training or test fails; its output has been shown.
     """
-    out = out.resolve()
+    out = given_path('out', out).resolve()
     started = time.monotonic()
     _say(f'1/5  the pose on a photo, by {SHIPPED}')
     photo = draw_photo(out / 'photo')

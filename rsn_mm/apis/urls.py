@@ -1,5 +1,5 @@
 """What is behind a web address: a picture, a video, or a stream without an end."""
-from typing import Iterator, Optional
+from typing import TYPE_CHECKING, Iterator, Optional
 
 from ..pictures import UnusableInput
 from ..pictures.decoding import open_with_pillow
@@ -8,6 +8,9 @@ from ..pictures.headers import BrokenHeader, read_header
 from .frames import Frame
 from .live import Stream
 from .videos import OPEN_TIMEOUT, READ_TIMEOUT, VideoFile, is_live, open_stream
+
+if TYPE_CHECKING:
+    import requests
 
 # Bytes that tell a picture from a video, and a picture's largest file.
 HEAD = 4096
@@ -54,7 +57,22 @@ class Url:
                         raise UnusableInput(f'the picture has more than {LARGEST >> 20} MiB')
                 return bytes(whole)
         except requests.RequestException as error:
-            raise UnusableInput(f'it cannot be read: {error}') from error
+            raise UnusableInput(f'it cannot be read: {_reason(error)}') from error
+
+
+def _reason(error: 'requests.RequestException') -> str:
+    """What the system or the server said, without the names of the libraries that passed it on."""
+    from requests import ConnectTimeout, Timeout
+    from requests.exceptions import ChunkedEncodingError
+    if isinstance(error, Timeout):
+        limit = OPEN_TIMEOUT if isinstance(error, ConnectTimeout) else READ_TIMEOUT
+        return f'the server sends nothing for {limit:g} s'
+    if isinstance(error, ChunkedEncodingError):
+        return 'the transfer broke off'
+    cause: Optional[BaseException] = error
+    while cause is not None and not getattr(cause, 'strerror', None):
+        cause = cause.__cause__ or cause.__context__
+    return str(error if cause is None else cause.strerror).rstrip('.')
 
 
 def _may_be_picture(head: bytes, content_type: str) -> bool:

@@ -5,7 +5,7 @@ from typing import Any, Dict, Tuple
 import torch
 from torch import Tensor
 
-from ..files import whole_or_not
+from ..files import given_path, whole_or_not
 from .convert import AUTO, convention_of, convert, unwrapped
 from .layer_names import OURS
 from .reading import load_from_local
@@ -41,6 +41,7 @@ def convert_file(source_path: str,
     Raises:
         FileNotFoundError, ValueError, OSError, ImportError: one clear error, and no file or part of one is written.
     """
+    source_path, target_path = str(given_path('source_path', source_path)), str(given_path('target_path', target_path))
     _check_target(source_path, target_path)
     state, meta = read_weights(source_path, trust)
     source = convention_of(state) if source == AUTO else source

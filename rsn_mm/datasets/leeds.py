@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from scipy.io import loadmat
 
-from ..files import write_whole
+from ..files import given_path, write_whole
 
 # Joints in the order of joints.mat, and CrowdPose's order of the same 14.
 LEEDS_JOINTS = ('right_ankle', 'right_knee', 'right_hip', 'left_hip', 'left_knee', 'left_ankle', 'right_wrist', 'right_elbow',
@@ -44,21 +44,22 @@ def convert_lsp(source: Union[str, Path], out: Union[str, Path]) -> Dict[str, in
     Raises:
         FileNotFoundError, ValueError: if something is missing, or ``joints`` has another shape.
     """
-    joints = _load_joints(Path(source), (3, 14))
+    source, out = given_path('source', source), given_path('out', out)
+    joints = _load_joints(source, (3, 14))
     hidden = joints[2] > 0.5
     if hidden.mean() > 0.5:
-        raise ValueError(f'{Path(source) / "joints.mat"}: {hidden.mean():.0%} of the flags joints[2] are 1, which marks hidden '
+        raise ValueError(f'{source / "joints.mat"}: {hidden.mean():.0%} of the flags joints[2] are 1, which marks hidden '
                          'joints in the data set of 2010. This file seems to have them inverted.')
     # v = 1: labelled, but hidden.
     people = np.concatenate([joints[:2].transpose(2, 1, 0), np.where(hidden, 1, 2).T[..., None]], axis=2)
     groups: Dict[str, List[dict]] = {'lsp_train.json': [], 'lsp_test.json': [], 'lsp_test_half.json': []}
     for number, person in enumerate(people, 1):
-        entry = _entry(Path(source) / 'images' / f'im{number:04d}.jpg', Path(out), f'lsp{number:04d}.jpg',
+        entry = _entry(source / 'images' / f'im{number:04d}.jpg', out, f'lsp{number:04d}.jpg',
                        LSP_ID_OFFSET + number, person)
         groups['lsp_train.json' if number < FIRST_TEST else 'lsp_test.json'].append(entry)
         if number >= FIRST_TEST and number % 2:
             groups['lsp_test_half.json'].append(entry)
-    return _write(Path(out), groups)
+    return _write(out, groups)
 
 
 def convert_lspet(source: Union[str, Path], out: Union[str, Path]) -> Dict[str, int]:
@@ -76,7 +77,8 @@ def convert_lspet(source: Union[str, Path], out: Union[str, Path]) -> Dict[str, 
     Raises:
         FileNotFoundError, ValueError: if something is missing, or ``joints`` has another shape.
     """
-    joints = _load_joints(Path(source), (14, 3)).transpose(2, 0, 1)
+    source, out = given_path('source', source), given_path('out', out)
+    joints = _load_joints(source, (14, 3)).transpose(2, 0, 1)
     for_validation = _validation_ids()
     groups: Dict[str, List[dict]] = {'train.json': [], 'val.json': []}
     left_out = 0
@@ -88,8 +90,8 @@ def convert_lspet(source: Union[str, Path], out: Union[str, Path]) -> Dict[str, 
         person = np.where(labelled[:, None], np.concatenate([person[:, :2], np.full((14, 1), 2.)], axis=1), 0.)
         name = f'im{number:05d}.jpg'
         groups['val.json' if number in for_validation else 'train.json'].append(
-            _entry(Path(source) / 'images' / name, Path(out), name, number, person))
-    return dict(_write(Path(out), groups), **{'left out': left_out})
+            _entry(source / 'images' / name, out, name, number, person))
+    return dict(_write(out, groups), **{'left out': left_out})
 
 
 def _load_joints(source: Path, shape: Sequence[int]) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Union
 
 import numpy as np
 
-from ..files import whole_or_not
+from ..files import given_path, whole_or_not
 from .metadata import PoseMetadata, require
 
 # What is computed in int8, where all of it stands between the first and the last convolution.
@@ -37,7 +37,7 @@ def quantize(source: Union[str, Path], path: Union[str, Path], calibration_image
     """
     onnx = require('onnx', 'Quantisation')
     quantization = require('onnxruntime.quantization', 'Quantisation')
-    source, path = Path(source), Path(path)
+    source, path = given_path('source', source), given_path('path', path)
     if not source.is_file():
         raise FileNotFoundError(f'source={str(source)!r} does not exist. rsn_mm.deploy.export_onnx writes such a file.')
     if not path.parent.is_dir():

@@ -6,6 +6,7 @@ from typing import Optional, Union
 import torch
 from torch import nn
 
+from ..files import given_path
 from .base import PoseRuntime
 from .export import export_onnx
 from .file_runtimes import PROVIDERS, OnnxRuntime, OpenVINORuntime
@@ -95,7 +96,7 @@ def load_runtime(source: Source,
             half = precision == 'float16' and runtime == 'onnxruntime'  # OpenVINO computes a float32 file in it
             export_onnx(source, path, outputs=outputs, flip_test=bool(flip_test), precision='float16' if half else 'float32')
             return make(path, device, precision, threads, max_batch)
-    path = Path(source)
+    path = given_path('source', source)
     if not path.is_file():
         raise FileNotFoundError(f'source={str(source)!r} does not exist. rsn_mm.deploy.export_onnx writes such a file.')
     loaded = make(path, device, precision, threads, max_batch)

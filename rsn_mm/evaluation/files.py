@@ -3,7 +3,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Iterator, Union
 
-from ..files import whole_or_not
+from ..files import given_path, whole_or_not
 
 
 @contextmanager
@@ -16,7 +16,7 @@ def replacing(path: Union[str, Path]) -> Iterator[BinaryIO]:
     Yields:
         BinaryIO: The temporary file. After an exception it is gone, and what stood at ``path`` still stands there.
     """
-    path = Path(path)
+    path = given_path('path', path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_or_not(path) as unfinished, open(unfinished, 'wb') as file:
         yield file

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rsn_mm.compat.no_workers import no_processes
-from rsn_mm.files import whole_or_not
+from rsn_mm.files import given_path, whole_or_not
 from rsn_mm.synthetic.scene import OUTSIDE, Person, make_picture
 from rsn_mm.synthetic.skeleton import KEYPOINT_NAMES, SKELETON
 
@@ -76,7 +76,7 @@ def make_people(out: Path, num_train: int = 400, num_val: int = 100, seed: int =
         FileExistsError: if ``out`` is a file, or a folder with files that this function did not write.
         OSError: if a picture cannot be written.
     """
-    out = Path(out)
+    out = given_path('out', out)
     for name, value, low in (('num_train', num_train, 1), ('num_val', num_val, 1), ('seed', seed, 0),
                              ('max_people', max_people, 1), ('workers', workers, 1)):
         _check_integer(name, value, low, MOST_PEOPLE if name == 'max_people' else None)

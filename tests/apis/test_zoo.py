@@ -13,7 +13,7 @@ import torch
 from mmengine.config import Config
 
 from rsn_mm.apis import PoseInferencer, zoo
-from rsn_mm.apis.configs import find_model
+from rsn_mm.apis.configs import find_model, find_weights
 from rsn_mm.apis.person_detectors import NoDetectorError, load_detector
 from rsn_mm.apis.pose_models import load_pose_model
 from rsn_mm.apis.zoo import DETECTORS, SHIPPED, Model, all_models, default_detector, take_model, usable_models
@@ -60,6 +60,12 @@ def test_the_usual_ending_may_be_left_out(name: str, stands_for: str) -> None:
     found, expected = find_model(name), find_model(f'{stands_for}.py')
     assert found.config.filename == expected.config.filename and Path(found.config.filename).stem == stands_for
     assert found.weights == expected.weights == weights_of(stands_for)
+
+
+@pytest.mark.parametrize('address', ['s3://bucket/a.pth', 'cluster:s3://bucket/a.pth', 'petrel://a.pth'])
+def test_weights_in_a_store_that_cannot_be_read_are_refused(address: str) -> None:
+    with pytest.raises(ValueError, match=f"weights='{address}' is in a store .* Copy the file from there and give its path"):
+        find_weights('weights', address, None, False)
 
 
 def test_every_model_has_a_row_with_a_name_that_leads_back_to_it() -> None:
