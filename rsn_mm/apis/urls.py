@@ -70,9 +70,11 @@ def _reason(error: 'requests.RequestException') -> str:
     if isinstance(error, ChunkedEncodingError):
         return 'the transfer broke off'
     cause: Optional[BaseException] = error
-    while cause is not None and not getattr(cause, 'strerror', None):
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.rstrip('.')
         cause = cause.__cause__ or cause.__context__
-    return str(error if cause is None else cause.strerror).rstrip('.')
+    return str(error).rstrip('.')
 
 
 def _may_be_picture(head: bytes, content_type: str) -> bool:
