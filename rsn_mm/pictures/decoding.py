@@ -109,16 +109,18 @@ def check_header(data: bytes) -> Optional[Header]:
 
 def open_with_pillow(source: Union[bytes, str, Path]) -> Optional[Image.Image]:
     """A picture that Pillow knows, by its content or path, not decoded yet; None if it knows none such."""
-    _learn_formats()
-    try:
-        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source,
-                          formats=[name for name in PILLOW_FORMATS if name in Image.OPEN])
-    except UnidentifiedImageError:
-        return None
-    except Image.DecompressionBombError as error:
-        raise UnusableInput(f'it has too many pixels: {error}') from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise _of_pillow(error) from error
+    for learn in (Image.preinit, _learn_formats):  # the usual ones take no time to import
+        learn()
+        try:
+            return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source,
+                              formats=[name for name in PILLOW_FORMATS if name in Image.OPEN])
+        except UnidentifiedImageError:
+            continue
+        except Image.DecompressionBombError as error:
+            raise UnusableInput(f'it has too many pixels: {error}') from error
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise _of_pillow(error) from error
+    return None
 
 
 def bgr_of_pillow(image: Image.Image) -> np.ndarray:

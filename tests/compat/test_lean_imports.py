@@ -11,7 +11,7 @@ from rsn_mm.compat import lean_imports
 from .. import warm
 
 HEAVY = ('numba', 'mmdet', 'torch._dynamo', 'torch.distributed.fsdp', 'sympy', 'pandas', 'matplotlib', 'scipy.stats', 'av',
-         'requests', 'albumentations', 'mmpose.models.distillers', 'mmpose.visualization')
+         'requests', 'albumentations', 'mmpose.models.distillers', 'mmpose.visualization', 'PIL.DdsImagePlugin')
 
 
 def run(code: str, python: str = '') -> str:
@@ -27,9 +27,9 @@ def test_one_photo_by_the_command_imports_nothing_heavy_and_all_works_afterwards
 import cv2, gc, numpy as np
 from rsn_mm.apis.zoo import SHIPPED
 from rsn_mm.cli.__main__ import run_as_process
-photo = {str(tmp_path / 'photo.png')!r}
+photo = {str(tmp_path / 'photo.jpg')!r}
 cv2.imwrite(photo, np.random.default_rng(0).integers(0, 255, (128, 96, 3), np.uint8))
-sys.argv = ['rsn-mm', 'predict', photo, '--pose', SHIPPED, '--det', 'whole', '--device', 'cpu', '--no-progress']
+sys.argv = ['rsn-mm', 'predict', photo, '--pose', SHIPPED, '--det', 'whole', '--device', 'cpu']
 assert run_as_process() == 0
 print([name for name in {HEAVY!r} if name in sys.modules], gc.isenabled())
 from mmengine.config import Config  # by MMPose's own functions, and as in training
