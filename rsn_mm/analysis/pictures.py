@@ -40,8 +40,8 @@ def analyze(model: TopdownPoseEstimator, inspections: Dict[str, Inspection], out
     }
     for name, inspection in inspections.items():
         figures[f'features_{name}'] = draw_features(inspection, meta, score_threshold)
-    pictures = {out / f'{name}.png': _png(figure) for name, figure in figures.items()}
     out = given_path('out', out)
+    pictures = {out / f'{name}.png': _png(figure) for name, figure in figures.items()}
     out.mkdir(parents=True, exist_ok=True)
     for path, content in pictures.items():
         with whole_or_not(path) as unfinished:

@@ -8,10 +8,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ..registry import MODELS
 from .blocks import ResidualStepsBlock, branch_width, matched_branch_width
 from .channels_last import ChannelsLastWeights
-from .group_counts import names_group_counts, refuse_single_values
 from .loading import refuse_foreign_weights
 from .multi_stage import BlockFactory, BodySpec, DownPath, MultiStageBody, Stem
 from .norm_counters import counted_together
+from .norms import checks_norm_cfg, refuse_single_values
 from .rival_blocks import DenseNetBlock, Res2NetBlock, ResNetBlock, RivalBlock
 
 STEM_STRIDE = 4
@@ -107,7 +107,7 @@ class RSN(_RSNBase):
     # Told from backbones of single feature maps by this.
     gives_stages = True
 
-    @names_group_counts
+    @checks_norm_cfg
     def __init__(self,
                  depth: int = 18,
                  num_stages: int = 1,
@@ -174,7 +174,7 @@ class RSNEncoder(_RSNBase):
         ValueError: if an argument is outside what is said above.
     """
 
-    @names_group_counts
+    @checks_norm_cfg
     def __init__(self,
                  depth: int = 50,
                  out_indices: Sequence[int] = (3, ),

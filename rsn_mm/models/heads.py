@@ -16,11 +16,11 @@ from ..registry import KEYPOINT_CODECS, MODELS
 from .backbones import INIT_CFG
 from .batches import send
 from .channels_last import ChannelsLastWeights
-from .group_counts import names_group_counts, refuse_single_values
 from .loading import refuse_foreign_weights
 from .losses import KeypointOHKMMSELoss
 from .multi_stage import upsample
 from .norm_counters import counted_together
+from .norms import checks_norm_cfg, refuse_single_values
 from .prm import HeatmapRefineMachine, PoseRefineMachine
 from .targets import PackedTargets, build_device_targets, never_labelled, stack_joints, stack_visible
 
@@ -90,7 +90,7 @@ class MultiStageHead(ChannelsLastWeights, BaseHead):
     Source: paper section 4.1; MSPN section 3.3 (coarse-to-fine supervision); the authors' ``network.py`` and ``loss.py``.
     """
 
-    @names_group_counts
+    @checks_norm_cfg
     def __init__(self,
                  num_stages: int = 1,
                  num_units: int = 4,

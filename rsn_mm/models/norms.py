@@ -17,7 +17,7 @@ NOT_OF_MAPS = (nn.LayerNorm, nn.BatchNorm1d, nn.BatchNorm3d, nn.InstanceNorm1d, 
 _GIVE = 'Give BN, SyncBN, GN with num_groups, or IN.'
 
 
-def names_group_counts(init: Callable[..., None]) -> Callable[..., None]:
+def checks_norm_cfg(init: Callable[..., None]) -> Callable[..., None]:
     """Decorates the ``__init__`` of a module whose argument ``norm_cfg`` is for all its normalisation layers.
 
     Raises:
