@@ -5,7 +5,7 @@ import reprlib
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator, Union
+from typing import Any, BinaryIO, Iterator, Union
 
 _UNFINISHED = re.compile(r'\..+\.(\d+)\.part')
 
@@ -32,6 +32,18 @@ def given_path(argument: str, value: Any) -> Path:
         reason = getattr(error, 'strerror', None) or str(error)
         raise ValueError(f'{argument}={reprlib.repr(os.fspath(value))} cannot be a path here: {reason.rstrip(".")}. Give '
                          'another one.') from error
+    return path
+
+
+def new_file(argument: str, value: Any) -> Path:
+    """A path to write a file to that a user gives, as :func:`given_path`; its folder has to be there.
+
+    Raises:
+        FileNotFoundError: if it is not.
+    """
+    path = given_path(argument, value)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f'The folder of {argument}={str(path)!r} does not exist. Make it, or give another one.')
     return path
 
 
@@ -66,6 +78,22 @@ def whole_or_not(path: Union[str, Path]) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
+@contextmanager
+def replacing(path: Union[str, Path]) -> Iterator[BinaryIO]:
+    """Open a file beside ``path`` for writing, and rename it to ``path`` when all went well, as :func:`whole_or_not` does.
+
+    Args:
+        path (str | Path): The file to make or to replace. Its folder is made if there is none.
+
+    Yields:
+        BinaryIO: The unfinished file.
+    """
+    path = given_path('path', path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_or_not(path) as unfinished, open(unfinished, 'wb') as file:
+        yield file
+
+
 def write_whole(path: Union[str, Path], content: bytes) -> None:
     """Write a file that neither a killed process nor a power cut leaves half written.
 
@@ -78,8 +106,7 @@ def write_whole(path: Union[str, Path], content: bytes) -> None:
     """
     path = given_path('path', path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_or_not(path) as unfinished, open(unfinished, 'wb') as file:
+        with replacing(path) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -8,8 +8,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-from rsn_mm.evaluation.files import replacing
-from rsn_mm.files import check_working_folder, given_path, remove_unfinished, whole_or_not, write_whole
+from rsn_mm.files import check_working_folder, given_path, remove_unfinished, replacing, whole_or_not, write_whole
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ class PoseInferencer:
                  random_weights: bool = False) -> None:
         check_number('box_threshold', box_threshold)
         check_number('nms_threshold', nms_threshold)
-        check_flags(flip_test=flip_test or False, random_weights=random_weights)
+        check_flags(flip_test=False if flip_test is None else flip_test, random_weights=random_weights)
         if batch_size is not None:
             check_count('batch_size', batch_size, 'persons, at least 1')
         self.model = load_pose_model(pose, weights, runtime, device, flip_test, batch_size, random_weights, precision)

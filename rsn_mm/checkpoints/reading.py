@@ -49,7 +49,7 @@ def load_from_local(filename: str, map_location: Any = None, trust: bool = False
     if not os.path.isfile(filename):
         raise FileNotFoundError(f'The checkpoint {filename!r} does not exist. Give the path of a .pth file, or a URL.')
     if is_safetensors(filename):
-        return read_safetensors(filename, map_location)
+        return _telling(read_safetensors(filename, map_location))
     trusted = trust or os.environ.get(TRUST) == '1'
     try:
         with _plain_types_only(filename):
@@ -62,14 +62,22 @@ def load_from_local(filename: str, map_location: Any = None, trust: bool = False
     if not isinstance(checkpoint, dict):
         raise ValueError(f'{filename!r} holds a {type(checkpoint).__name__}, not a dict of weights. Give a checkpoint, as '
                          'trainings write it.')
-    return checkpoint
+    return _telling(checkpoint)
 
 
 def load_url(url: str, model_dir: Optional[str] = None, map_location: Any = None, **kwargs: Any) -> dict:
     """``torch.hub.load_state_dict_from_url`` under the same rules."""
     with _plain_types_only(url):
-        return restore(torch.hub.load_state_dict_from_url(
-            url, model_dir, map_location, weights_only=os.environ.get(TRUST) != '1', **kwargs))
+        return _telling(restore(torch.hub.load_state_dict_from_url(
+            url, model_dir, map_location, weights_only=os.environ.get(TRUST) != '1', **kwargs)))
+
+
+def _telling(checkpoint: Any) -> Any:
+    """The checkpoint without a ``dataset_meta`` of nothing, which would keep MMPose from asking the config for the joints."""
+    meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
+    if isinstance(meta, dict) and isinstance(meta.get('dataset_meta'), dict) and not meta['dataset_meta']:
+        del meta['dataset_meta']
+    return checkpoint
 
 
 class _Refused(ValueError):

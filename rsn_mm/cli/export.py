@@ -35,9 +35,11 @@ def run(args: argparse.Namespace) -> int:
     from ..apis.crops import CropRule
     from ..apis.pose_models import load_estimator
     from ..deploy import export_onnx, quantize
+    from ..files import new_file
     from .main import SUCCESS
     if not args.out.endswith('.onnx'):
         raise ValueError(f'{args.out!r} does not end in .onnx.')
+    new_file('FILE.onnx', args.out)  # said before a model is loaded, maybe downloaded
     if args.int8_boxes and not args.int8:
         raise ValueError('--int8-boxes is for --int8: give the pictures that the boxes are in.')
     if args.precision == 'int8' and not args.int8:

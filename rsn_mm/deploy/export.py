@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Iterator, Union
 import torch
 from mmpose.models import TopdownPoseEstimator
 
-from ..files import given_path, whole_or_not
+from ..files import new_file, whole_or_not
 from .graph import PoseGraph, check_model, flip_indices_of
 from .metadata import OUTPUTS, PoseMetadata, check_choice, require
 from .precision import DTYPES, select
@@ -59,9 +59,7 @@ def export_onnx(model: TopdownPoseEstimator,
     precision = select(precision, ('float32', 'float16'), 'an export')
     if opset < 18:
         raise ValueError(f'opset={opset} is below 18, the least that the exporter of PyTorch writes.')
-    path = given_path('path', path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f'The folder of path={str(path)!r} does not exist.')
+    path = new_file('path', path)
     flip_indices = flip_indices_of(getattr(model, 'dataset_meta', None), model.head.out_channels) if flip_test else None
     graph = PoseGraph(model, outputs, flip_indices, dtype=DTYPES[precision]).cpu()
     metadata = PoseMetadata.from_model(model, graph.outputs, flip_test, precision)

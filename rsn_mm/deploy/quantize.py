@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Union
 
 import numpy as np
 
-from ..files import given_path, whole_or_not
+from ..files import given_path, new_file, whole_or_not
 from .metadata import PoseMetadata, require
 
 # What is computed in int8, where all of it stands between the first and the last convolution.
@@ -37,11 +37,9 @@ def quantize(source: Union[str, Path], path: Union[str, Path], calibration_image
     """
     onnx = require('onnx', 'Quantisation')
     quantization = require('onnxruntime.quantization', 'Quantisation')
-    source, path = given_path('source', source), given_path('path', path)
+    source, path = given_path('source', source), new_file('path', path)
     if not source.is_file():
         raise FileNotFoundError(f'source={str(source)!r} does not exist. rsn_mm.deploy.export_onnx writes such a file.')
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f'The folder of path={str(path)!r} does not exist.')
     model = onnx.load(str(source))
     metadata = PoseMetadata.from_properties({entry.key: entry.value for entry in model.metadata_props}, str(source))
     if metadata.precision != 'float32':

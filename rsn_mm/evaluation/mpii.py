@@ -8,9 +8,9 @@ import numpy as np
 from scipy.io import loadmat, savemat
 from scipy.io.matlab import MatReadError
 
+from ..files import replacing
 from .apis import load_members
 from .ensemble import predict_together
-from .files import replacing
 
 NUM_JOINTS = 16
 # MATLAB counts pixels from 1.

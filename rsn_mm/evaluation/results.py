@@ -10,8 +10,8 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 import numpy as np
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
+from ..files import replacing
 from ..json_files import read_json
-from .files import replacing
 
 KEYS = ('image_id', 'category_id', 'keypoints', 'score')
 # COCOeval's ten numbers, in its order.

@@ -14,7 +14,6 @@ from .norm_counters import counted_together
 from .norms import checks_norm_cfg, refuse_single_values
 from .rival_blocks import DenseNetBlock, Res2NetBlock, ResNetBlock, RivalBlock
 
-STEM_STRIDE = 4
 # Blocks in each level, shallow to deep. 50 and 101 as in ResNet; 18 with the same block, not the basic one.
 NUM_BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
@@ -146,7 +145,7 @@ class RSN(_RSNBase):
         return [self.body.stem, *self.body.stages]
 
     def forward(self, x: Tensor) -> Tuple[Tuple[Tensor, ...], ...]:
-        refuse_single_values(self, x, STEM_STRIDE * 2**(self.num_units - 1))
+        refuse_single_values(self, x, Stem.STRIDE * 2**(self.num_units - 1))
         with counted_together(self):
             return self.body(x)
 
@@ -205,7 +204,7 @@ class RSNEncoder(_RSNBase):
         self._lay_out()
 
     def forward(self, x: Tensor) -> Tuple[Tensor, ...]:
-        refuse_single_values(self, x, STEM_STRIDE * 2**max(self.out_indices))
+        refuse_single_values(self, x, Stem.STRIDE * 2**max(self.out_indices))
         with counted_together(self):
             levels = self.down(self.stem(x))
         return tuple(levels[i] for i in self.out_indices)

@@ -31,6 +31,7 @@ class Stem(nn.Sequential):
         - Input: (B, 3, H, W)
         - Output: (B, channels, H / 4, W / 4)
     """
+    STRIDE = 4
 
     def __init__(self, channels: int, norm_cfg: dict) -> None:
         super().__init__(

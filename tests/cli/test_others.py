@@ -81,6 +81,7 @@ def test_export_and_predict_with_the_file(tiny, folder: Path, tmp_path: Path, ca
 
 @pytest.mark.parametrize('arguments, message', [
     (['export', 'a.pth', '--random-weights'], r'does not end in .onnx'),
+    (['export', 'nowhere/a.onnx', '--pose', 'no_such_model'], "The folder of FILE.onnx='nowhere/a.onnx' does not exist"),
     (['export', 'a.onnx', '--random-weights', '--int8-boxes', 'b.json'], 'is for --int8'),
     (['export', 'a.onnx', '--random-weights', '--precision', 'int8'], 'needs pictures that show'),
     (['export', 'a.onnx', '--random-weights', '--precision', 'float16', '--int8', 'b'], 'Leave one of them out'),

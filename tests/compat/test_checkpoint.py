@@ -39,6 +39,11 @@ def test_what_a_training_checkpoint_holds_comes_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded['meta']['dataset_meta']['sigmas'], np.array([.1, .2], dtype=np.float32))
 
 
+def test_a_data_set_of_nothing_is_left_to_the_config(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match='dataset_meta'):
+        through_a_file({}, tmp_path / 'a.pth')
+
+
 def test_what_training_notes_of_every_data_set_of_mmpose_loads(tmp_path: Path) -> None:
     from mmpose.datasets.datasets.utils import parse_pose_metainfo
     files = sorted(METAINFO.glob('*.py'))

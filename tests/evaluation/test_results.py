@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from rsn_mm.evaluation import Pose, coco_metrics, pose_score, read_results, suppress, write_results
-from rsn_mm.evaluation.files import replacing
 from rsn_mm.evaluation.results import image_ids, keypoint_sigmas
+from rsn_mm.files import replacing
 
 SIGMAS = keypoint_sigmas('coco')
 JOINTS = np.random.default_rng(0).uniform(0, 100, (17, 2))
