@@ -1,9 +1,10 @@
-"""Video with known truth, drawn people who walk, cross and hide one another: identities, det_every, and the filter of joints.
+"""Videos with known truth, drawn people who walk, cross and hide one another: identities, det_every, and the filter of joints.
 
 Boxes are the true ones with noise and misses in place of a detector (one is downloaded only with a network); poses are those
 of the model that comes with the package, which was trained on photos, or of ``--pose``. Switches and IDF1 by motmetrics (``pip
 install motmetrics lap norfair-enough``), beside MMDetection's ByteTrack and OC-SORT, which get the same boxes; OKS AP by
-pycocotools on the joints of COCO that the model knows; jitter and lag of the filter on whatever joints are in sight.
+pycocotools on the joints of COCO that the model knows; jitter and lag of the filter on whatever joints are in sight. Counts are
+sums of all videos, the others means.
 """
 import contextlib
 import io
@@ -45,33 +46,51 @@ class Truth(NamedTuple):
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument('--frames', type=int, default=300, help='frames of the video')
+    arguments.add_argument('--videos', type=int, default=6, help='videos, each by its own seed')
+    arguments.add_argument('--frames', type=int, default=300, help='frames of a video')
     arguments.add_argument('--people', type=int, default=10, help='people in it')
     arguments.add_argument('--pose', default=SHIPPED, help='model of the poses')
     arguments.add_argument('--weights', help='its checkpoint, if it is not the one that the name stands for')
     args = arguments.parse_args()
-    report = Report('tracking', f'{args.frames} frames of 640x360 with {args.people} drawn people, poses by {args.pose}')
+    report = Report('tracking', f'{args.videos} videos of {args.frames} frames of 640x360 with {args.people} drawn people, poses '
+                                f'by {args.pose}')
+    inferencer = PoseInferencer(args.pose, args.weights, device='cpu', det='whole')
+    rows: Dict[str, List[Dict[str, float]]] = {}
+    for seed in range(args.videos):
+        for what, values in one_video(inferencer, draw_walk(args.people, args.frames, seed=seed, rate=RATE), seed).items():
+            rows.setdefault(what, []).append(values)
+    for what, found in rows.items():
+        report.add_values(what, **{name: together([values[name] for values in found]) for name in found[0]})
+    report.write(args.out)
+
+
+def one_video(inferencer: PoseInferencer, frames: Sequence[VideoFrame], seed: int) -> Dict[str, Dict[str, float]]:
+    """Every row of the report for one video: counts are whole numbers."""
+    rows: Dict[str, Dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / 'walk.avi'
-        truth = write(video, draw_walk(args.people, args.frames, seed=0, rate=RATE))
-        boxes = detections(truth)
-        report.add_values('the video', crossings=crossings(truth), boxes=sum(map(len, boxes)))
-        inferencer = PoseInferencer(args.pose, args.weights, device='cpu', det='whole')
+        truth = write(video, frames)
+        boxes = detections(truth, seed)
+        rows['the videos'] = dict(crossings=crossings(truth), boxes=sum(map(len, boxes)))
         for every in (1, 5):
             plain = list(inferencer(video, boxes=boxes, det_every=every, track=True))
-            ids = [result.track_ids for result in plain]
-            found = [result.boxes for result in plain]
-            report.add_values(f'norfair, det_every={every}', **identities(truth, found, ids), AP=f'{ap(truth, plain):.3f}')
-            if every == 1:
-                for strength in (1., 2.):
-                    calm = list(inferencer(video, boxes=boxes, smooth=strength))
-                    report.add_values(f'filter, strength {strength:g}', **calmness(truth, calm))
+            rows[f'norfair, det_every={every}'] = dict(
+                identities(truth, [result.boxes for result in plain], [result.track_ids for result in plain]),
+                AP=ap(truth, plain))
+        for strength in (1., 2.):
+            calm = list(inferencer(video, boxes=boxes, smooth=strength))
+            rows[f'filter, strength {strength:g}'] = calmness(truth, calm)
     for name, tracker in (('ByteTrack', ByteTracker), ('OC-SORT', OCSORTTracker)):
         loose: Dict[str, Any] = dict(obj_score_thrs=dict(high=.3, low=.1)) if tracker is ByteTracker else {}
         for kind, options in ((name, {}), (f'{name}, lower thresholds', dict(loose, init_track_thr=.3, num_tentatives=1))):
             run = mmdet_ids(tracker(motion=dict(type='mmdet.KalmanFilter'), num_frames_retain=45, **options))
-            report.add_values(kind, **identities(truth, [rows[:, :4] for rows in boxes], run(boxes)))
-    report.write(args.out)
+            rows[kind] = identities(truth, [found[:, :4] for found in boxes], run(boxes))
+    return rows
+
+
+def together(values: Sequence[float]) -> str:
+    """The sum of counts, the mean of others."""
+    return str(sum(values)) if isinstance(values[0], int) else f'{np.mean(values):.3f}'
 
 
 def write(path: Path, frames: Sequence[VideoFrame]) -> List[Truth]:
@@ -114,7 +133,7 @@ def crossings(truth: Sequence[Truth]) -> int:
     return int(count)
 
 
-def identities(truth: Sequence[Truth], boxes: Sequence[np.ndarray], ids: Ids) -> Dict[str, Any]:
+def identities(truth: Sequence[Truth], boxes: Sequence[np.ndarray], ids: Ids) -> Dict[str, float]:
     """Switches and IDF1 against the people of whom enough is in sight."""
     matches = motmetrics.MOTAccumulator(auto_id=True)
     for one, found, numbers in zip(truth, boxes, ids):
@@ -122,7 +141,7 @@ def identities(truth: Sequence[Truth], boxes: Sequence[np.ndarray], ids: Ids) ->
         distances = 1 - overlaps(one.boxes[seen], found[known])
         matches.update(one.numbers[seen].tolist(), numbers[known].tolist(), np.where(distances > 0.5, np.nan, distances))
     summary = motmetrics.metrics.create().compute(matches, metrics=['num_switches', 'idf1'], name='video').iloc[0]
-    return dict(switches=int(summary.num_switches), IDF1=f'{summary.idf1:.3f}')
+    return dict(switches=int(summary.num_switches), IDF1=float(summary.idf1))
 
 
 def mmdet_ids(tracker: Any) -> Callable[[Sequence[np.ndarray]], Ids]:
@@ -176,7 +195,7 @@ def ap(truth: Sequence[Truth], results: Sequence[PoseResult]) -> float:
     return float(judge.stats[0])
 
 
-def calmness(truth: Sequence[Truth], results: Sequence[PoseResult]) -> Dict[str, Any]:
+def calmness(truth: Sequence[Truth], results: Sequence[PoseResult]) -> Dict[str, float]:
     """Jitter, the mean acceleration of the error, filtered over raw; and how many frames the filtered joints are late."""
     pairs = common_joints(results[0])
     paths: Dict[Any, List[Any]] = {}
@@ -201,8 +220,7 @@ def calmness(truth: Sequence[Truth], results: Sequence[PoseResult]) -> Dict[str,
             late.append([np.linalg.norm(delayed(run[:, 1:3], lag) + own - run[4:, columns], axis=1)
                          for run, own in zip(whole, bias)])
     errors = np.array([np.concatenate(one).mean() for one in late]).reshape(2, -1).argmin(axis=1) * 0.1
-    return dict(jitter_raw_px=f'{jitter[0]:.2f}', jitter=f'{jitter[1] / jitter[0]:.2f}x',
-                lag_frames=f'{errors[1] - errors[0]:.1f}')
+    return dict(jitter_raw_px=float(jitter[0]), jitter=float(jitter[1] / jitter[0]), lag_frames=float(errors[1] - errors[0]))
 
 
 def unbroken(path: np.ndarray) -> List[np.ndarray]:

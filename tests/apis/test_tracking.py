@@ -10,7 +10,7 @@ import pytest
 
 from rsn_mm.apis import PoseInferencer
 from rsn_mm.apis.drawing import draw_poses, track_colour
-from rsn_mm.apis.tracking import PeopleTracker
+from rsn_mm.apis.tracking import PeopleTracker, least_in_all
 
 pytest.importorskip('norfair')
 SKELETON = np.random.default_rng(0).uniform((5, 10), (35, 95), (17, 2))
@@ -55,6 +55,18 @@ def test_joints_tell_apart_whom_boxes_do_not() -> None:
     for t in range(6):
         order = [0, 1] if t % 2 else [1, 0]
         assert tracker(boxes, poses[order], np.ones((2, 17))).tolist() == ([2, 1] if t % 2 else [1, 2])
+
+
+def test_nearest_is_not_taken_from_another_who_has_nobody_else() -> None:
+    """Greedy, 0.1 comes first and leaves 0.95, which is too far: somebody would be new."""
+    assert least_in_all(np.array([[0.1, 0.2], [0.2, 0.95]]), 0.9) == ([0, 1], [1, 0])
+    assert least_in_all(np.array([[0.1, 0.2], [0.95, 0.95]]), 0.9) == ([0], [0])
+    assert least_in_all(np.zeros((0, 3)), 0.9) == ([], [])
+    tracker = PeopleTracker(0.3)
+    lefts = np.array([[20, 40], [26, 6]])  # of two people, 14 px to the left: the second comes to be near where the first was
+    for left, ids in zip(lefts, ([1, 2], [2, 1])):
+        boxes = np.array([[x, 0, x + 40, 100] for x in left], float)
+        assert tracker(boxes, joints_in(boxes), np.ones((2, 17))).tolist() == ids
 
 
 def test_nobody_and_what_is_no_number() -> None:
