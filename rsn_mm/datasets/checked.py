@@ -15,10 +15,10 @@ from xtcocotools.coco import COCO
 from ..registry import DATASETS
 from ..transforms import UnreadableImageError
 from .faults import WHOLE_BODY, Layout
-from .judged_files import UNSAID, judge_detection_file, judge_file, refuse, say
+from .judged_files import UNSAID, judge_detection_file, judge_file, no_collection, refuse, say
 from .kinds import Fault
 from .mpii import mpii_as_coco
-from .packed import PackedPerson, is_no_person, join, pack, parse_person, with_outline
+from .packed import PackedPerson, is_in_sight, is_no_person, join, pack, pack_unparsed, parse_person, with_outline
 from .unreadable import Unreadable, UnreadableCount
 
 if TYPE_CHECKING:  # what the mixins stand in front of
@@ -55,6 +55,7 @@ class CheckedFiles(_Dataset):
         self.max_unreadable = max_unreadable
         super().__init__(*args, **kwargs)
 
+    @no_collection()
     def full_init(self) -> None:
         if not self._fully_initialized:
             super().full_init()
@@ -156,12 +157,25 @@ class _CheckedAnnotations(CheckedFiles):
             image.update(img_id=image['id'], img_path=osp.join(self.data_prefix['img'], image['file_name']))
             photos.append(image)
             for annotation in self.coco.imgToAnns.get(image['id'], ()):
-                person: Any = self.parse_data_info(dict(raw_ann_info=annotation, raw_img_info=image))
-                if person and self._are_packed:
-                    person = self._is_valid_instance(person) and pack(person)
+                person = self._person(annotation, image)
                 if person:
                     persons.append(person)
         return persons, photos
+
+    def _person(self, annotation: dict, image: dict) -> Any:
+        """A person as a dict, or packed; something false for whom MMPose leaves out."""
+        if self._are_unparsed:
+            if is_no_person(annotation):
+                return None
+            if is_in_sight(annotation):
+                return pack_unparsed(annotation, image)
+        person: Any = self.parse_data_info(dict(raw_ann_info=annotation, raw_img_info=image))
+        return self._is_valid_instance(person) and pack(person) if person and self._are_packed else person
+
+    @cached_property
+    def _are_unparsed(self) -> bool:
+        """Whether persons are packed and made of their annotations as MMPose's base class does it."""
+        return self._are_packed and super().parse_data_info.__func__ is BaseCocoStyleDataset.parse_data_info
 
     def _get_topdown_data_infos(self, instance_list: List[dict]) -> List[dict]:
         return instance_list if self._are_packed else super()._get_topdown_data_infos(instance_list)
