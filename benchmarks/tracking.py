@@ -52,8 +52,8 @@ def main() -> None:
     arguments.add_argument('--pose', default=SHIPPED, help='model of the poses')
     arguments.add_argument('--weights', help='its checkpoint, if it is not the one that the name stands for')
     args = arguments.parse_args()
-    report = Report('tracking', f'{args.videos} videos of {args.frames} frames of 640x360 with {args.people} drawn people, poses '
-                                f'by {args.pose}')
+    report = Report('tracking', f'{args.videos} videos of {args.frames} frames of 640x360 with {args.people} drawn people, '
+                                f'poses by {args.pose}')
     inferencer = PoseInferencer(args.pose, args.weights, device='cpu', det='whole')
     rows: Dict[str, List[Dict[str, float]]] = {}
     for seed in range(args.videos):

@@ -12,6 +12,7 @@ MOST_AREA = 1e10  # COCO's scores take no person above
 FLAGS = frozenset((0, 1, 2))
 # A part of a box in its photo that float32 may round to nothing, in px.
 SLIVER = 0.07
+NO_JOINT_FAULT = ('no joint', 'all flags are 0')
 
 
 class Layout(NamedTuple):
@@ -125,7 +126,7 @@ def joint_faults(keypoints: Any, num_keypoints: Optional[int], size_wh: Optional
         found.append(('joint far outside', f'joint {far} at ({xs[far]}, {ys[far]})' +
                       (f' in {size_wh[0]}x{size_wh[1]} px' if size_wh else '')))
     if not labelled:
-        found.append(('no joint', 'all flags are 0'))
+        found.append(NO_JOINT_FAULT)
     elif (odd or far is not None or max(xs) <= 0 and max(ys) <= 0) and not any(labelled_joints(keypoints, size_wh)):
         found.append(('no joint', 'no labelled joint is near the photo'))
     return found

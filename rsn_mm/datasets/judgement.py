@@ -2,8 +2,9 @@
 from collections import Counter
 from typing import Any, Dict, Hashable, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
-from .faults import ANY_LAYOUT, MOST_PX, Layout, annotation_faults, id_fault, image_faults, labelled_joints
+from .faults import ANY_LAYOUT, MOST_PX, NO_JOINT_FAULT, Layout, annotation_faults, id_fault, image_faults, labelled_joints
 from .kinds import KINDS, LEFT_OUT, STOPS, Fault
+from .screening import NO_JOINT, SOUND, screen
 from .values import is_number
 
 # What an annotation is left out for, by data sets and metrics; without joints it is a region that metrics ignore.
@@ -140,7 +141,7 @@ def _judge_images(entries: Sequence[Any], sized: bool, faults: List[Fault]) -> D
 
 
 class _Persons:
-    """Judges annotations one by one, and knows what all of them have in common."""
+    """Judges annotations, one by one where screening leaves a doubt, and knows what all of them have in common."""
 
     def __init__(self, images: Mapping[int, Mapping[str, Any]], categories: _Categories, layout: Layout,
                  needs_joints: bool) -> None:
@@ -161,25 +162,31 @@ class _Persons:
             else:
                 with_ids.append(annotation)
         counts = Counter(annotation['id'] for annotation in with_ids)
-        left = dict(counts)
-        for annotation in with_ids:
+        twice = {person: count for person, count in counts.items() if count > 1}
+        left = dict(twice)
+        screened = screen(with_ids, self.images, self.categories.fields, twice)
+        for annotation, verdict in zip(with_ids, screened.verdicts):
             person, photo = annotation['id'], annotation['image_id']
+            if verdict == SOUND or verdict == NO_JOINT and self.needs_joints:
+                if verdict == NO_JOINT:
+                    faults.append(Fault(*NO_JOINT_FAULT, person, photo, self.images[photo]['file_name']))
+                self._count(annotation, annotation['num_keypoints'], len(screened.seen))
+                usable.append(annotation)
+                continue
             image = self.images.get(photo, {})
             name = image.get('file_name')
-            left[person] -= 1
+            if person in left:
+                left[person] -= 1
+            is_replaced = left.get(person, 0) > 0
             found = self._faults(annotation, image)
-            if found or left[person]:
-                faults += (Fault(kind, detail, person, photo, name) for kind, detail in found)
-                kinds = {kind for kind, _ in found}
-                if left[person] or not name or not kinds.isdisjoint(UNUSABLE):
-                    self.reasons.update(kinds or ['id twice' if left[person] else 'photo entry'])
-                    continue
-            elif not name:
-                self.reasons['photo entry'] += 1
+            faults += (Fault(kind, detail, person, photo, name) for kind, detail in found)
+            kinds = {kind for kind, _ in found}
+            if is_replaced or not name or not kinds.isdisjoint(UNUSABLE):
+                self.reasons.update(kinds or ['id twice' if is_replaced else 'photo entry'])
                 continue
-            self._complete(annotation, image, {kind for kind, _ in found})
+            self._complete(annotation, image, kinds)
             usable.append(annotation)
-        twice = {person: count for person, count in counts.items() if count > 1}
+        self.never.difference_update(screened.seen.nonzero()[0].tolist())
         faults += (Fault('id twice', f'{count} annotations with id={person}', person) for person, count in twice.items())
         return usable
 
@@ -218,14 +225,18 @@ class _Persons:
             count = len(flags) - flags.count(0)
             if 'num_keypoints' in annotation or not count:
                 annotation['num_keypoints'] = count
+        if self._count(annotation, count, len(flags)) and self.never:
+            self.never.difference_update([i for i in self.never if i < len(flags) and flags[i]])
+
+    def _count(self, annotation: Mapping[str, Any], count: int, num_joints: int) -> bool:
+        """Count an annotation with ``count`` labelled of ``num_joints`` joints, and tell whether it is a person to be used."""
         if annotation['iscrowd'] or not count and self.needs_joints:
             self.reasons['a crowd' if annotation['iscrowd'] else 'no joint'] += 1
-            return
+            return False
         if not self.usable and self.needs_joints:
-            self.num_joints, self.never = len(flags), set(range(len(flags)))
+            self.num_joints, self.never = num_joints, set(range(num_joints))
         self.usable[annotation['category_id']] += 1
-        if self.never:
-            self.never.difference_update([i for i in self.never if i < len(flags) and flags[i]])
+        return True
 
     def summary(self, annotations: Sequence[Any]) -> Iterator[Fault]:
         """What is said once of all of them."""

@@ -124,7 +124,7 @@ def is_in_sight(annotation: Dict[str, Any]) -> bool:
 
 def pack_unparsed(annotation: Dict[str, Any], image: Dict[str, Any]) -> PackedPerson:
     """As ``pack(parse_person(annotation, image))``, but arrays are made when the person is taken out: a third of the time."""
-    own = {key: image[key] for key in ('img_path', 'width', 'height', 'crowdIndex') if key in image}
+    own: Dict[str, Any] = {key: image[key] for key in ('img_path', 'width', 'height', 'crowdIndex') if key in image}
     return PackedPerson(pickle.dumps(_Unparsed(annotation, own), PROTOCOL), image['img_path'])
 
 
