@@ -18,7 +18,17 @@ from .faults import WHOLE_BODY, Layout
 from .judged_files import UNSAID, judge_detection_file, judge_file, no_collection, refuse, say
 from .kinds import Fault
 from .mpii import mpii_as_coco
-from .packed import PackedPerson, is_in_sight, is_no_person, join, pack, pack_unparsed, parse_person, with_outline
+from .packed import (
+    PackedPerson,
+    is_in_sight,
+    is_no_person,
+    join,
+    pack,
+    pack_unparsed,
+    parse_person,
+    part_of_persons,
+    with_outline,
+)
 from .unreadable import Unreadable, UnreadableCount
 
 if TYPE_CHECKING:  # what the mixins stand in front of
@@ -156,19 +166,20 @@ class _CheckedAnnotations(CheckedFiles):
                 continue
             image.update(img_id=image['id'], img_path=osp.join(self.data_prefix['img'], image['file_name']))
             photos.append(image)
+            part = part_of_persons(image)
             for annotation in self.coco.imgToAnns.get(image['id'], ()):
-                person = self._person(annotation, image)
+                person = self._person(annotation, image, part)
                 if person:
                     persons.append(person)
         return persons, photos
 
-    def _person(self, annotation: dict, image: dict) -> Any:
+    def _person(self, annotation: dict, image: dict, part: dict) -> Any:
         """A person as a dict, or packed; something false for whom MMPose leaves out."""
         if self._are_unparsed:
             if is_no_person(annotation):
                 return None
             if is_in_sight(annotation):
-                return pack_unparsed(annotation, image)
+                return pack_unparsed(annotation, part)
         person: Any = self.parse_data_info(dict(raw_ann_info=annotation, raw_img_info=image))
         return self._is_valid_instance(person) and pack(person) if person and self._are_packed else person
 

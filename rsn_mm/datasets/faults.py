@@ -41,6 +41,11 @@ def id_fault(entry: Mapping[str, Any], key: str) -> Optional[str]:
     return f'{key}={value!r:.50}: an integer of at most 64 bits is expected'
 
 
+def are_ids(values: Sequence[Any]) -> bool:
+    """Whether :func:`id_fault` finds nothing in any of them, and there are some."""
+    return set(map(type, values)) == {int} and -sys.maxsize <= min(values) <= max(values) <= sys.maxsize
+
+
 def image_faults(image: Mapping[str, Any], sized: bool = True) -> List[Found]:
     """Faults of a photo's entry but of its id. ``sized``: whether it has to have a size, which MPII does not tell."""
     name = image.get('file_name')

@@ -2,7 +2,17 @@
 from collections import Counter
 from typing import Any, Dict, Hashable, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
-from .faults import ANY_LAYOUT, MOST_PX, NO_JOINT_FAULT, Layout, annotation_faults, id_fault, image_faults, labelled_joints
+from .faults import (
+    ANY_LAYOUT,
+    MOST_PX,
+    NO_JOINT_FAULT,
+    Layout,
+    annotation_faults,
+    are_ids,
+    id_fault,
+    image_faults,
+    labelled_joints,
+)
 from .kinds import KINDS, LEFT_OUT, STOPS, Fault
 from .screening import NO_JOINT, SOUND, screen
 from .values import is_number
@@ -10,6 +20,7 @@ from .values import is_number
 # What an annotation is left out for, by data sets and metrics; without joints it is a region that metrics ignore.
 UNUSABLE = frozenset(kind for kind, (level, in_training, _) in KINDS.items() if in_training == LEFT_OUT and (
     level == 'error' or kind == 'no pose'))
+_IDS = ('id', 'image_id', 'category_id')
 # What changes the flags of joints.
 FLAGS_CHANGE = frozenset(('joint flag', 'joint far outside', 'no joint'))
 
@@ -154,13 +165,7 @@ class _Persons:
 
     def judge(self, entries: Sequence[Any], faults: List[Fault]) -> List[Dict[str, Any]]:
         """Those that can be used, in order. Faults are added."""
-        with_ids, usable = [], []
-        for position, annotation in enumerate(entries):
-            problem = _ids_fault(annotation)
-            if problem:
-                faults.append(Fault('entry', f'annotations[{position}]: {problem}'))
-            else:
-                with_ids.append(annotation)
+        with_ids, usable = _with_ids(entries, faults), []
         counts = Counter(annotation['id'] for annotation in with_ids)
         twice = {person: count for person, count in counts.items() if count > 1}
         left = dict(twice)
@@ -254,10 +259,20 @@ class _Persons:
                         "visibility_rule='authors' teach it as absent, with 'mmpose' leave it out")
 
 
-def _ids_fault(annotation: Any) -> Optional[str]:
-    if not isinstance(annotation, dict):
-        return f'{annotation!r:.50} is no object'
-    return id_fault(annotation, 'id') or id_fault(annotation, 'image_id') or id_fault(annotation, 'category_id')
+def _with_ids(entries: Sequence[Any], faults: List[Fault]) -> Sequence[Dict[str, Any]]:
+    """Annotations whose ids are sound. Faults of the others are added."""
+    if set(map(type, entries)) == {dict} and all(are_ids(
+            [annotation.get(key) for annotation in entries]) for key in _IDS):
+        return entries
+    with_ids = []
+    for position, annotation in enumerate(entries):
+        fault = next(filter(None, (id_fault(annotation, key) for key in _IDS)), None) if isinstance(annotation, dict) else \
+            f'{annotation!r:.50} is no object'
+        if fault:
+            faults.append(Fault('entry', f'annotations[{position}]: {fault}'))
+        else:
+            with_ids.append(annotation)
+    return with_ids
 
 
 def _size_wh(image: Mapping[str, Any]) -> Optional[Tuple[int, int]]:

@@ -13,6 +13,8 @@ DOUBTFUL, SOUND, NO_JOINT = 0, 1, 2
 # Annotations of a block; the numbers of COCO's take 4 MB.
 BLOCK = 8192
 _NUMBERS = (int, float)
+# Numbers of a row before its joints: x, y, w, h of the box, area, num_keypoints, iscrowd, width and height of the photo.
+_OTHERS = 9
 
 
 class Screened(NamedTuple):
@@ -43,18 +45,15 @@ def screen(annotations: Sequence[Dict[str, Any]], images: Mapping[int, Mapping[s
     row = struct.Struct(f'{_OTHERS + length}d')
     for start in range(0, len(annotations), BLOCK):
         block = annotations[start:start + BLOCK]
-        places, rows = _rows([{} if annotation['id'] in doubted else annotation for annotation in block] if doubted else block,
-                              images, known, row)
+        if doubted:
+            block = [{} if annotation['id'] in doubted else annotation for annotation in block]
+        places, rows = _rows(block, images, known, row)
         found, block_seen = _verdicts(np.frombuffer(rows).reshape(-1, _OTHERS + length))
         whole = np.full(len(block), DOUBTFUL)
         whole[places] = found
         verdicts += whole.tolist()
         seen += block_seen
     return Screened(verdicts, seen)
-
-
-# Numbers of a row before its joints: x, y, w, h of the box, area, num_keypoints, iscrowd, width and height of the photo.
-_OTHERS = 9
 
 
 def _rows(block: Sequence[Dict[str, Any]], images: Mapping[int, Mapping[str, Any]], known: Container[Hashable],
