@@ -1,4 +1,5 @@
-"""What every precision that this machine has costs and gives: PCK and AP of trained weights, joints that move, time.
+"""What every precision that this machine has costs and gives: PCK and AP of trained weights, joints that move, time; and
+what a joint's score says of its place.
 
     python benchmarks/precision.py --weights rsn18.safetensors \\
         --data lsp_test.json lsp_test.tar --data val.json val.tar --calibrate train.json train.tar
@@ -31,6 +32,8 @@ from xtcocotools.cocoeval import COCOeval  # isort: skip
 
 Runtime = Callable[[np.ndarray], Joints]
 REFERENCE = 'PyTorch float32'
+# Edges of the scores that are told apart.
+SCORES = (-np.inf, 0.6, 0.7, 0.8, 0.9, 1., np.inf)
 
 
 class People(NamedTuple):
@@ -44,7 +47,7 @@ class People(NamedTuple):
 
 
 def main() -> None:
-    arguments = parser(__doc__.splitlines()[0])
+    arguments = parser(__doc__.split(';')[0])
     arguments.add_argument('--config', default='rsn18_lsp_128x96', help='name or path of the model')
     arguments.add_argument('--weights', help='its checkpoint, where it is not part of the package')
     arguments.add_argument('--data', nargs=2, action='append', required=True, metavar=('JSON', 'PHOTOS'),
@@ -76,6 +79,11 @@ def main() -> None:
             for people, reference in zip(data, expected):
                 values.update(measured(rule, model.dataset_meta, people, reference, runtimes[REFERENCE], args.emulated_people))
             report.add_values(f'{REFERENCE}, people of the emulated', **values)
+    for low, high in zip(SCORES, SCORES[1:]):
+        values = {}
+        for people, joints in zip(data, expected):
+            values.update(of_scores(rule, people, joints, low, high))
+        report.add_values(f'scores of {low:g} to {high:g}', **values)
     sizes = ', '.join(f'{len(people.crops)} of {people.name}' for people in data)
     report.note(f'People: {sizes}, annotated boxes, no flip test; emulated: the first {args.emulated_people} of each. '
                 "time: of a batch of 8, PyTorch's float32 is 1. PCK by the longer side of the box. AP: OKS with the "
@@ -126,13 +134,28 @@ def measured(rule: CropRule, dataset_meta: dict, people: People, reference: Join
     joints = run(people.crops[part])
     found = rule.to_image(joints.keypoints, people.boxes[part])
     distance = np.linalg.norm(found - people.joints[part], axis=-1)
-    side = (people.boxes[part, 2:] - people.boxes[part, :2]).max(axis=1)[:, None]
+    side = longer_sides(people)[part]
     visible = people.visible[part]
     moved = np.linalg.norm(joints.keypoints - reference.keypoints[part], axis=-1)
     return {f'{people.name} PCK@0.2': 100 * float((distance < 0.2 * side)[visible].mean()),
             f'{people.name} PCK@0.1': 100 * float((distance < 0.1 * side)[visible].mean()),
             f'{people.name} AP': 100 * average_precision(people.annotations[part], found, joints.scores, dataset_meta),
             f'{people.name} within 1 px': 100 * float((moved < 1).mean())}
+
+
+def of_scores(rule: CropRule, people: People, joints: Joints, low: float, high: float) -> Dict[str, float]:
+    """PCK of the joints whose scores are in a range, and their share."""
+    found = rule.to_image(joints.keypoints, people.boxes)
+    right = np.linalg.norm(found - people.joints, axis=-1) < 0.2 * longer_sides(people)
+    scores = joints.scores[people.visible]
+    within = (low <= scores) & (scores < high)
+    return {f'{people.name} PCK@0.2': 100 * float(right[people.visible][within].mean()) if within.any() else float('nan'),
+            f'{people.name} share of joints': 100 * float(within.mean())}
+
+
+def longer_sides(people: People) -> np.ndarray:
+    """Of the boxes, (N, 1)."""
+    return (people.boxes[:, 2:] - people.boxes[:, :2]).max(axis=1)[:, None]
 
 
 def average_precision(annotations: List[dict], found: np.ndarray, scores: np.ndarray, dataset_meta: dict) -> float:
