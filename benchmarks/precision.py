@@ -55,12 +55,14 @@ def main() -> None:
     arguments.add_argument('--calibrate', nargs=2, metavar=('JSON', 'PHOTOS'), help='other people to calibrate int8 with')
     arguments.add_argument('--calibration', type=int, default=200, help='how many of them')
     arguments.add_argument('--people', type=int, help='at most so many of each data set (default: all)')
+    arguments.add_argument('--kept', nargs=2, type=float, metavar=('LEAST', 'MOST'),
+                           help='photos end at a random share of the box from its top, boxes too (seeded)')
     arguments.add_argument('--emulated-people', type=int, default=200, help='so many of each for emulated half precision')
     arguments.add_argument('--device', default=default_device())
     args = arguments.parse_args()
     model = load_estimator(args.config, args.weights)
     rule = CropRule.from_pipeline(model.cfg.test_dataloader.dataset.pipeline)
-    data = [read_people(Path(annotations), Path(photos), rule, args.people) for annotations, photos in args.data]
+    data = [read_people(Path(annotations), Path(photos), rule, args.people, args.kept) for annotations, photos in args.data]
     report = Report('precision', f'{args.config}: percent of PCK and AP, percent of joints within 1 px of {REFERENCE}')
     with tempfile.TemporaryDirectory() as folder:
         runtimes = make_runtimes(model, args, rule, Path(folder))
@@ -175,7 +177,9 @@ def average_precision(annotations: List[dict], found: np.ndarray, scores: np.nda
     return float(evaluation.stats[0])
 
 
-def read_people(annotation_file: Path, photos: Path, rule: CropRule, most: Optional[int]) -> People:
+def read_people(annotation_file: Path, photos: Path, rule: CropRule, most: Optional[int],
+                kept_share: Optional[Tuple[float, float]] = None) -> People:
+    rng = np.random.default_rng(0)
     content = read_json(annotation_file)
     names = {image['id']: image['file_name'] for image in content['images']}
     annotations = [one for one in content['annotations'] if one['num_keypoints']][:most]
@@ -188,13 +192,27 @@ def read_people(annotation_file: Path, photos: Path, rule: CropRule, most: Optio
         own = of_image[name]
         corners = np.array([one['bbox'] for one in own], np.float32)
         corners[:, 2:] += corners[:, :2]
+        if kept_share:
+            image, own = cut_below(image, own, corners, rng.uniform(*kept_share))
         crops.append(rule.crop(image, corners))
         boxes.append(corners)
         kept += own
     if len(kept) < len(annotations):
         print(f'{annotation_file}: {len(annotations) - len(kept)} people have no photo in {photos} and are left out')
     keypoints = np.array([one['keypoints'] for one in kept], np.float32).reshape(len(kept), -1, 3)
-    return People(photos.stem, np.concatenate(crops), np.concatenate(boxes), keypoints[..., :2], keypoints[..., 2] > 0, kept)
+    return People(annotation_file.stem, np.concatenate(crops), np.concatenate(boxes), keypoints[..., :2], keypoints[..., 2] > 0, kept)
+
+
+def cut_below(image: np.ndarray, people: List[dict], corners: np.ndarray, share: float) -> Tuple[np.ndarray, List[dict]]:
+    """The photo without what is below a share of the first box, boxes (N, 4) cut in place, joints there without labels."""
+    end = max(1, round(float(corners[0, 1] + share * (corners[0, 3] - corners[0, 1]))))
+    corners[:] = np.maximum(np.minimum(corners, [np.inf, end - 1, np.inf, end]), 0)
+    left = []
+    for person in people:
+        joints = np.array(person['keypoints'], float).reshape(-1, 3)
+        joints[joints[:, 1] >= end] = 0
+        left.append(dict(person, keypoints=joints.ravel().tolist(), num_keypoints=int((joints[:, 2] > 0).sum())))
+    return image[:end], left
 
 
 def read_photos(photos: Path, wanted: set) -> Iterator[Tuple[str, np.ndarray]]:
