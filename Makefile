@@ -24,14 +24,14 @@ demo: $(VENV)/installed
 	$(BIN)/python tools/demo.py
 
 test: $(VENV)/installed
-	$(BIN)/pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(VENV)/linters
 	$(BIN)/ruff check rsn_mm tools tests configs benchmarks
 	$(BIN)/mypy
 
 short: $(VENV)/installed
-	$(BIN)/pytest -n $(JOBS) --dist loadfile $(SHORT) $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(SHORT) $(PYTEST_ARGS)
 
 # The stack: everything but this project. A torch, mmcv or xtcocotools that is already there is left alone.
 $(VENV)/stack: $(filter-out requirements/lint.txt, $(wildcard requirements/*.txt))
