@@ -200,7 +200,8 @@ def read_people(annotation_file: Path, photos: Path, rule: CropRule, most: Optio
     if len(kept) < len(annotations):
         print(f'{annotation_file}: {len(annotations) - len(kept)} people have no photo in {photos} and are left out')
     keypoints = np.array([one['keypoints'] for one in kept], np.float32).reshape(len(kept), -1, 3)
-    return People(annotation_file.stem, np.concatenate(crops), np.concatenate(boxes), keypoints[..., :2], keypoints[..., 2] > 0, kept)
+    return People(annotation_file.stem, np.concatenate(crops), np.concatenate(boxes), keypoints[..., :2], keypoints[..., 2] > 0,
+                  kept)
 
 
 def cut_below(image: np.ndarray, people: List[dict], corners: np.ndarray, share: float) -> Tuple[np.ndarray, List[dict]]:

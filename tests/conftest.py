@@ -27,7 +27,8 @@ from rsn_mm.transforms import LoadVisibility  # isort: skip
 torch.set_num_threads(1)
 
 # Files of few tests that take long. They come first, so that no process is left alone with one of them at the end.
-LONG = ('test_distributed.py', 'test_commands.py', 'test_accuracy.py', 'test_notebook.py', 'test_restart.py', 'test_machines.py')
+LONG = ('test_distributed.py', 'test_commands.py', 'test_accuracy.py', 'test_notebook.py', 'test_restart.py',
+        'test_machines.py')
 
 
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
