@@ -75,6 +75,7 @@ def is_this_machine_only(host: str) -> bool:
 
 def make_server(app: ASGIApp, **options: Any) -> uvicorn.Server:
     """A server for an application; ``run(sockets=[...])`` it."""
-    return uvicorn.Server(uvicorn.Config(app, http='h11', ws='none', lifespan='off', log_level='warning', access_log=False,
-                                         server_header=False, limit_concurrency=MOST_CONNECTIONS,
+    # Uvicorn's own log_config closes every log file of the process, MMEngine's among them.
+    return uvicorn.Server(uvicorn.Config(app, http='h11', ws='none', lifespan='off', log_config=None, log_level='warning',
+                                         access_log=False, server_header=False, limit_concurrency=MOST_CONNECTIONS,
                                          timeout_graceful_shutdown=LAST_REQUESTS, **options))

@@ -1,4 +1,5 @@
 """``rsn-mm serve``: models by name, the address, and Ctrl-C."""
+import logging
 import signal
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import urllib.request
 import pytest
 
 from rsn_mm.cli.main import main
-from rsn_mm.serve.server import ModelArgument, is_this_machine_only, open_socket, parse_models, url_of
+from rsn_mm.serve.server import ModelArgument, is_this_machine_only, make_server, open_socket, parse_models, url_of
 
 from ..conftest import hears_ctrl_c
 
@@ -39,6 +40,15 @@ def test_sockets() -> None:
             open_socket('127.0.0.1', port)
     with pytest.raises(ValueError, match='65535'):
         open_socket('127.0.0.1', 70000)
+
+
+def test_log_files_of_others_stay_open(app_of, tmp_path) -> None:
+    handler = logging.FileHandler(tmp_path / 'training.log')
+    try:
+        make_server(app_of())
+        assert handler.stream is not None, 'a server that is made closed it'
+    finally:
+        handler.close()
 
 
 def test_wrong_usage(tiny, capsys) -> None:
