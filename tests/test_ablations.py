@@ -7,10 +7,12 @@ from typing import Tuple
 import pytest
 import torch
 from mmengine.config import Config
-from torch import Tensor, nn
+from torch import nn
 
 from rsn_mm import registry
 from rsn_mm.models import RSN, ResidualStepsBlock
+
+from .counting import counted_macs
 
 ROOT = Path(__file__).parents[1]
 # What each config changes of the RSN beside it.
@@ -44,16 +46,10 @@ def cost(name: str) -> Tuple[int, int, int]:
     cfg = config(name)
     with torch.device('meta'), torch.no_grad():
         backbone, head = (registry.MODELS.build(copy.deepcopy(cfg.model[part])).eval() for part in ('backbone', 'head'))
-        net, macs = nn.ModuleList([backbone, head]), []
-
-        def count(conv: nn.Conv2d, inputs: tuple, output: Tensor) -> None:
-            macs.append(output.numel() * conv.weight[0].numel())
-
-        for module in net.modules():
-            if isinstance(module, nn.Conv2d):
-                module.register_forward_hook(count)
+        net = nn.Sequential(backbone, head)
         width, height = cfg.model.head.decoder.input_size
-        head(backbone(torch.empty(1, 3, height, width)))
+        with counted_macs(net) as macs:
+            net(torch.empty(1, 3, height, width))
     in_rsb = sum(p.numel() for m in net.modules() if isinstance(m, ResidualStepsBlock) for p in m.parameters())
     return sum(p.numel() for p in net.parameters()), sum(macs), in_rsb
 

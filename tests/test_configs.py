@@ -3,7 +3,6 @@ import copy
 import json
 import math
 import re
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Iterator, List, Tuple
@@ -21,6 +20,8 @@ from torch import nn
 
 from rsn_mm import registry
 from rsn_mm.models.backbones import NUM_BLOCKS
+
+from .counting import counted_macs
 
 FOLDER = Path(__file__).parent.parent / 'configs'
 # MMPose's own model is its own business: test_accuracy.py trains it.
@@ -83,21 +84,6 @@ def features_on_meta(backbone: str, shape: Tuple[int, ...]) -> Tuple[tuple, int]
     """What a backbone (its config as JSON) makes of a batch, and with how many MACs. Rows of a table share backbones."""
     with torch.device('meta'), torch.no_grad(), counted_macs(backbone_on_meta(backbone)) as macs:
         return backbone_on_meta(backbone)(torch.empty(shape)), sum(macs)
-
-
-@contextmanager
-def counted_macs(net: nn.Module) -> Iterator[List[int]]:
-    """Multiply-adds of the layers of a network that have weights, but for its norms, in a list that grows as they run."""
-    macs: List[int] = []
-
-    def count(layer: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
-        macs.append((inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output).numel() * layer.weight[0].numel())
-
-    hooks = [layer.register_forward_hook(count) for layer in net.modules()
-             if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))]
-    yield macs
-    for hook in hooks:
-        hook.remove()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 import hashlib
 import inspect
 from functools import cache
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Dict, Optional, Tuple
 
 import pytest
 import torch
@@ -11,22 +11,9 @@ from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from rsn_mm.models import RSN, MultiStageHead, ResidualStepsBlock, RSNEncoder
 
+from ..counting import counted_macs
+
 SMALL = dict(num_blocks=[1, 2], stem_channels=8)
-
-
-def conv_macs(net: nn.Module, call: Callable[[nn.Module], Any]) -> int:
-    """Multiply-adds of all convolutions in a call, counted where they happen."""
-    total = 0
-
-    def count(conv: nn.Conv2d, inputs: tuple, output: torch.Tensor) -> None:
-        nonlocal total
-        total += output.numel() // len(output) * conv.weight[0].numel()
-
-    handles = [m.register_forward_hook(count) for m in net.modules() if isinstance(m, nn.Conv2d)]
-    call(net)
-    for handle in handles:
-        handle.remove()
-    return total
 
 
 @cache
@@ -40,8 +27,10 @@ def on_meta(depth: int, num_stages: int) -> RSN:
 def whole_macs(depth: int, num_stages: int, size_hw: Tuple[int, int], prm: Optional[str] = None) -> float:
     """Giga multiply-adds of backbone and all units' heads with 17 joints."""
     with torch.device('meta'), torch.no_grad():
-        net = nn.ModuleList([on_meta(depth, num_stages), MultiStageHead(num_stages, prm=prm).eval()])
-        return conv_macs(net, lambda net: net[1](net[0](torch.empty(1, 3, *size_hw)))) / 1e9
+        net = nn.Sequential(on_meta(depth, num_stages), MultiStageHead(num_stages, prm=prm).eval())
+        with counted_macs(net) as macs:
+            net(torch.empty(1, 3, *size_hw))
+    return sum(macs) / 1e9
 
 
 class TestCosts:
@@ -68,9 +57,10 @@ class TestCosts:
     ])
     def test_macs_of_the_wide_structure(self, kwargs, expected):
         with torch.device('meta'), torch.no_grad():
-            net = nn.ModuleList([RSN(expansion=4, **kwargs).eval(), MultiStageHead(kwargs.get('num_stages', 1)).eval()])
-            macs = conv_macs(net, lambda net: net[1](net[0](torch.empty(1, 3, 256, 192)))) / 1e9
-        assert macs == pytest.approx(expected, abs=.05 if expected == 48.5 else 5e-4)
+            net = nn.Sequential(RSN(expansion=4, **kwargs).eval(), MultiStageHead(kwargs.get('num_stages', 1)).eval())
+            with counted_macs(net) as macs:
+                net(torch.empty(1, 3, 256, 192))
+        assert sum(macs) / 1e9 == pytest.approx(expected, abs=.05 if expected == 48.5 else 5e-4)
 
     @pytest.mark.parametrize('kind', [RSN, RSNEncoder])
     @pytest.mark.parametrize('width_from, widths', [(None, [26, 26, 52, 52, 104, 104, 208, 208]),
