@@ -1,6 +1,6 @@
 """Whether arguments are what they are called; anything in Python counts as true or false."""
 import math
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def check_number(name: str, value: object) -> None:
 
 def check_count(name: str, value: object, what: str) -> None:
     """Raise ValueError unless ``value`` is a whole number from 1 on."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise ValueError(f'{name}={value!r} must be a number of {what}.')
 
 

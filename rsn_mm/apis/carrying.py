@@ -88,7 +88,7 @@ class CarriedPeople:
 
     def _trust_in(self, joints: Joints) -> np.ndarray:
         """By how much the scores of a person's joints (N,) exceed the threshold, on average."""
-        return np.maximum(joints.scores - self._threshold, 0).mean(axis=1)
+        return np.fmax(joints.scores - self._threshold, 0).mean(axis=1)
 
     def _doubles(self, joints: Joints) -> np.ndarray:
         """Who (N,) has the pose of somebody with higher scores."""
@@ -132,5 +132,5 @@ def similarities(first: Joints, second: Joints, boxes: np.ndarray, sigma: float 
     """OKS (N, M) of poses, by the area of the first's ``boxes`` (N, 4); joints count as much as both are sure of them."""
     distances = ((first.keypoints[:, None] - second.keypoints[None]) ** 2).sum(axis=3)
     area = np.maximum(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), 1.)[:, None, None]
-    weights = np.maximum(first.scores, 1e-3)[:, None] * np.maximum(second.scores, 1e-3)[None]
+    weights = np.fmax(first.scores, 1e-3)[:, None] * np.fmax(second.scores, 1e-3)[None]  # of no number: the least
     return (np.exp(-distances / (8 * area * sigma**2)) * weights).sum(axis=2) / weights.sum(axis=2)

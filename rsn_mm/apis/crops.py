@@ -75,12 +75,13 @@ class CropRule:
 
 
 def usable(boxes: np.ndarray, image_size: Tuple[int, int]) -> np.ndarray:
-    """Which boxes (N, 4) are finite, have an area, and overlap an image of ``image_size`` (width, height); (N,) bool."""
+    """Which boxes (N, 4) are finite, have an area that is so, and overlap an image of ``image_size`` (width, height); (N,)
+    bool."""
     left, top, right, bottom = boxes.T
     width, height = image_size
-    with np.errstate(invalid='ignore'):
-        return np.isfinite(boxes).all(axis=1) & (left < right) & (top < bottom) & (left < width) & (top < height) \
-            & (right > 0) & (bottom > 0)
+    with np.errstate(invalid='ignore', over='ignore', under='ignore'):
+        area = (right - left) * (bottom - top)
+        return np.isfinite(area) & (area > 0) & (left < right) & (left < width) & (top < height) & (right > 0) & (bottom > 0)
 
 
 def as_pair(padding: Any) -> Tuple[float, float]:

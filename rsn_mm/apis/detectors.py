@@ -2,12 +2,14 @@
 import logging
 import reprlib
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from itertools import groupby
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 import numpy as np
 import torch
 
+from ..pictures import UnusableInput
 from .frames import Frame
 from .quiet import quiet_loading
 from .results import Skipped
@@ -51,6 +53,7 @@ class GivenDetector(ABC):
         self._name = name
         self._has_boxes = False
         self._without: Dict[int, str] = {}
+        self._passed: Dict[int, int] = {}
 
     def __call__(self, frame: Frame, number: int) -> Boxes:
         """As :class:`Detector`.
@@ -59,16 +62,26 @@ class GivenDetector(ABC):
             UnusableInput: if nothing is said about this frame.
         """
         found = self.of(frame, number)
+        self._passed.pop(number, None)
         if len(found.boxes):
             self._has_boxes = True
         else:
             self._without[number] = frame.source
         return found
 
+    def pass_by(self, frame: Frame, number: int) -> None:
+        """A frame that is not detected: its boxes are known and not wanted, unless it is asked for after all."""
+        with suppress(UnusableInput):
+            self._passed[number] = len(self.of(frame, number).boxes)
+
     def left_out(self) -> List[Skipped]:
         """What was given and not used; to be asked when all frames have come. Frames without a box are skipped if all are, and
         otherwise said in the log: nobody may be there."""
         found = self.unused()
+        passed = [count for count in self._passed.values() if count]
+        if passed:
+            logger.warning('%s: %d boxes of %d frames are not used: det_every takes those of every so manieth frame, and in '
+                           'between boxes follow the joints. With det_every=1 all are.', self._name, sum(passed), len(passed))
         if not self._without:
             return found
         if self._has_boxes:

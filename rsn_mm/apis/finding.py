@@ -9,7 +9,7 @@ from ..pictures import UnusableInput
 from .carrying import CarriedPeople, Joints
 from .crops import usable
 from .detectors import BatchDetector, Boxes, Detector, GivenDetector
-from .frames import Frame
+from .frames import Frame, begins
 from .results import Skipped
 
 
@@ -38,7 +38,7 @@ def find_people(frames: Sequence[Frame], detector: Detector, skipped: List[Skipp
             if left_out not in skipped:  # many frames of a video, one reason
                 skipped.append(left_out)
             continue
-        kept = usable(boxes, frame.image.shape[1::-1])
+        kept = usable(boxes, frame.image.shape[1::-1]) & np.isfinite(scores)
         yield People(frame, boxes[kept], scores[kept], int(len(kept) - kept.sum()))
 
 
@@ -63,7 +63,7 @@ class SpacedDetection:
         self._skipped = skipped
         self._most_ahead = most_ahead
         self._lock = Lock()  # one thread detects ahead, another looks again
-        self._source: Optional[str] = None
+        self._last: Optional[Frame] = None
         self._since = 0
 
     def __call__(self, frames: Iterator[Frame]) -> Iterator[People]:
@@ -94,17 +94,14 @@ class SpacedDetection:
             return next(find_people([frame], self._detector, []), None)
 
     def _is_due(self, frame: Frame) -> bool:
-        if frame.time is None or frame.source != self._source or frame.index == 0:
-            self._source, self._since = frame.source, 0
-        else:
-            self._since = (self._since + 1) % self._every
+        self._since = 0 if begins(frame, self._last) else (self._since + 1) % self._every
+        self._last = frame
         return self._since == 0
 
     def _pass(self, frame: Frame) -> None:
-        """Boxes that the user gives for a frame that is not due are known, and not wanted: they are not unused."""
         if isinstance(self._detector, GivenDetector):
-            with suppress(UnusableInput):
-                self._detector(frame, frame.number)
+            with self._lock:
+                self._detector.pass_by(frame, frame.number)
 
 
 def carry(frames: Iterator[People], carried: CarriedPeople, estimate: Callable[[People], Joints],
@@ -117,11 +114,11 @@ def carry(frames: Iterator[People], carried: CarriedPeople, estimate: Callable[[
         estimate (Callable): Joints of people.
         look_again (Callable): Detects in a frame in which somebody's scores have fallen.
     """
-    source: Optional[str] = None
+    last: Optional[Frame] = None
     for one in frames:
-        if one.frame.source != source or one.frame.index == 0 or one.frame.time is None:
+        if begins(one.frame, last):
             carried.reset()
-            source = one.frame.source
+        last = one.frame
         if not one.detected:
             one = _with_boxes(one, carried.next_boxes(one.frame.image.shape[1::-1]))
             joints = estimate(one)

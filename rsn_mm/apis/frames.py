@@ -29,6 +29,12 @@ class Frame:
     arrived: float = field(default_factory=monotonic)
 
 
+def begins(frame: Frame, last: Optional[Frame]) -> bool:
+    """Whether what was in the ``last`` frame says nothing about this one: a picture, another video, another size."""
+    return last is None or frame.time is None or frame.source != last.source or frame.index <= last.index \
+        or frame.image.shape != last.image.shape
+
+
 class Source(Protocol):
     """Where frames come from.
 

@@ -32,8 +32,8 @@ class BoxesPerImage(GivenDetector):
     def of(self, frame: Frame, number: int) -> Boxes:
         self._last = max(self._last, number)
         if number >= len(self._boxes):
-            raise UnusableInput(f'no boxes were given for it: there are {len(self._boxes)} arrays of boxes, and it is frame '
-                                f'{number}, counted from 0')
+            raise UnusableInput(f'no boxes were given for frames after the first {len(self._boxes)} of all inputs: there are '
+                                f'{len(self._boxes)} arrays of boxes. Give one for each frame')
         return self._boxes[number]
 
     def unused(self) -> List[Skipped]:

@@ -135,9 +135,11 @@ class PoseInferencer:
             track (bool): Give every person a number that stays theirs through a video (``track_ids``, ``track_id`` in the file,
                 a colour each in the overlay). Needs norfair. Defaults to False.
             smooth (bool | float): Calm the joints of a video by a one-euro filter; a number is its strength, True is 1, 2 is
-                calmer and later. Tracks, too; ``raw_keypoints`` stay as they were. Defaults to False.
+                calmer and later. Tracks, too; ``raw_keypoints`` are as they were. Pictures have no time, so theirs stay as
+                they are, which is said. Defaults to False.
             det_every (int): Detect people in every so manieth frame of a video. In between boxes follow the people's own
-                joints; where somebody's scores fall, that frame is detected, too. Defaults to 1: in every frame.
+                joints; where somebody's scores fall, that frame is detected, too. Of ``boxes`` those of these frames are used;
+                the others are counted in the log. Defaults to 1: in every frame.
 
         Returns:
             PoseStream: Iterate over it for a :class:`PoseResult` a frame, in order. What could not be used is in its
@@ -153,6 +155,7 @@ class PoseInferencer:
         check_flags(overlays=overlays, progress=progress, keep_images=keep_images, track=track)
         if score_threshold is not None:
             check_number('score_threshold', score_threshold)
+        smooth = bool(smooth) if isinstance(smooth, np.bool_) else smooth
         skipped: List[Skipped] = []
         follow = Follower(self.model.score_threshold, smooth) if track or smooth is not False else None
         sources = find_sources(inputs, skipped)

@@ -96,8 +96,9 @@ class PoseResult:
 
     def to_coco(self, image_id: int) -> List[Dict[str, Any]]:
         """COCO keypoint results, one for each person: ``image_id``, ``category_id`` 1, ``bbox`` (x, y, width, height),
-        ``bbox_score``, ``keypoints`` (x, y, score, ...), ``score``; with numbers of people also ``track_id``."""
-        joints = np.concatenate([self.keypoints, self.keypoint_scores[..., None]], axis=-1)
+        ``bbox_score``, ``keypoints`` (x, y, score, ...), ``score``; with numbers of people also ``track_id``; where joints are
+        filtered, ``raw_keypoints`` (x, y, score, ...), too."""
+        joints = self._with_scores(self.keypoints)
         boxes = np.concatenate([self.boxes[:, :2], self.boxes[:, 2:] - self.boxes[:, :2]], axis=1)
         people = [
             dict(image_id=image_id, category_id=1, bbox=_rounded(box), bbox_score=float(box_score),
@@ -106,7 +107,13 @@ class PoseResult:
         ]
         if self.track_ids is not None:
             people = [dict(person, track_id=number) for person, number in zip(people, self.track_ids.tolist())]
+        if self.raw_keypoints is not None:
+            raw = self._with_scores(self.raw_keypoints)
+            people = [dict(person, raw_keypoints=_rounded(pose.ravel())) for person, pose in zip(people, raw)]
         return people
+
+    def _with_scores(self, keypoints: np.ndarray) -> np.ndarray:
+        return np.concatenate([keypoints, self.keypoint_scores[..., None]], axis=-1)
 
 
 def _rounded(values: np.ndarray) -> List[float]:

@@ -1,5 +1,6 @@
 """Calm joints: the one-euro filter, for every joint of every person, with the real time between frames."""
 from dataclasses import dataclass
+from numbers import Real
 from typing import Dict, Sequence, Union
 
 import numpy as np
@@ -36,7 +37,8 @@ class JointFilter:
     """
 
     def __init__(self, strength: float = 1.) -> None:
-        if not isinstance(strength, (int, float)) or not 0 < strength < np.inf:
+        given: object = strength
+        if not isinstance(given, Real) or not 0 < strength < np.inf:
             raise ValueError(f'smooth={strength!r} must be True, False, or a strength above 0: 1 is the default, 2 is calmer '
                              'and later, 0.5 is the opposite.')
         self.strength = float(strength)

@@ -78,6 +78,6 @@ class PoseStream(Iterator[PoseResult]):
             elif not self._failed:  # of an error nobody needs to be told twice
                 logger.warning('Nothing is written to %s: the stream of poses was never read. Iterate over it.', self._out)
         for source, reason in self.skipped:
-            logger.warning('Skipped %s: %s.', source, reason.rstrip('.'))
+            logger.warning('Skipped %s: %s', source, reason if reason.endswith(('.', '?')) else f'{reason}.')
         if self.num_skipped_boxes:
             logger.warning('Skipped %d boxes: without an area, outside the picture, or not finite.', self.num_skipped_boxes)

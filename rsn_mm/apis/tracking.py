@@ -1,4 +1,5 @@
 """Who is who from frame to frame: norfair's tracker, fed with boxes and joints."""
+import logging
 from dataclasses import replace
 from typing import Any, Hashable, List, Optional, Sequence, Tuple, Union
 
@@ -10,6 +11,8 @@ from .carrying import Joints, overlaps, similarities
 from .frames import Frame
 from .results import PoseResult
 from .smoothing import JointFilter
+
+logger = logging.getLogger('rsn_mm.apis')
 
 # 1 - (OKS + IoU) / 2 above which two people are not the same.
 FURTHEST = 0.9
@@ -136,6 +139,7 @@ class Follower:
         self._tracker = PeopleTracker(score_threshold)
         self._sequence: Optional[Hashable] = None
         self._index = 0
+        self._warned = False
 
     def __call__(self, frame: Frame, result: PoseResult) -> PoseResult:
         sequence = (frame.source if frame.time is not None else None, result.image_size)
@@ -147,7 +151,10 @@ class Follower:
             period = 1
         self._sequence, self._index = sequence, frame.index
         ids = self._tracker(result.boxes, result.keypoints, result.keypoint_scores, period)
-        if self._filter is None or frame.time is None:
+        if self._filter is None:
             return replace(result, track_ids=ids)
-        calm = self._filter(ids, result.keypoints, result.boxes, frame.time)
+        if frame.time is None and not self._warned:
+            self._warned = True
+            logger.warning('smooth leaves the joints of pictures and arrays as they are: they have no time. Give a video.')
+        calm = result.keypoints if frame.time is None else self._filter(ids, result.keypoints, result.boxes, frame.time)
         return replace(result, track_ids=ids, keypoints=calm, raw_keypoints=result.keypoints)

@@ -84,7 +84,11 @@ class VideoWriter:
                 self._container.mux(self._packet)
         finally:
             self._container.close()
-        os.replace(self._unfinished, self.path)
+        try:
+            os.replace(self._unfinished, self.path)
+        except OSError:
+            self._unfinished.unlink(missing_ok=True)
+            raise
 
     def _mux(self, packet: 'av.Packet') -> None:
         """One packet late: how long a frame is shown is known when the next one comes."""

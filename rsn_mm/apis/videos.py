@@ -87,10 +87,13 @@ class Decoder:
     Attributes:
         packets (int): Packets that came, so far: a frame each, damaged ones included.
         damaged (int): Packets that could not be decoded, so far.
+        delay (float): Seconds from the time of the first packet's decoding to that of the first frame's display.
     """
 
     def __init__(self, container: 'av.container.InputContainer', stream: 'av.video.stream.VideoStream') -> None:
         self.packets = self.damaged = 0
+        self.delay = 0.
+        self._first_packet: Optional[float] = None
         self._container = container
         self._stream = stream
 
@@ -100,6 +103,7 @@ class Decoder:
         for frame in self._frames():
             if start is None:
                 start = frame.time or 0.
+                self.delay = 0. if self._first_packet is None else max(start - self._first_packet, 0.)
             image = frame.to_ndarray(format='bgr24')
             turns = round(frame.rotation / 90) % 4
             if turns:
@@ -119,6 +123,8 @@ class Decoder:
                 return
             if packet is None:
                 return
+            if not self.packets and packet.dts is not None and packet.time_base is not None:
+                self._first_packet = float(packet.dts * packet.time_base)
             self.packets += packet.size > 0
             try:
                 yield from packet.decode()
@@ -146,14 +152,25 @@ def is_live(container: 'av.container.InputContainer') -> bool:
     return container.duration is None and container.size <= 0
 
 
+def check_ends(name: str, where: str) -> None:
+    """Raise ValueError, naming the argument ``name``, unless a path or URL holds a video, which ends."""
+    try:
+        with open_stream(where) as container:
+            live = is_live(container)
+    except UnusableInput as error:
+        raise ValueError(f'{name}={where!r} is no video: {error}') from error
+    if live:
+        raise ValueError(f'{name}={where!r} has no end. Give a video in a file.')
+
+
 def _open(where: str) -> 'av.container.InputContainer':
     import av
     try:
         return av.open(where, timeout=(OPEN_TIMEOUT, READ_TIMEOUT) if '://' in where else None)
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, 'strerror', None) or str(error)
-        raise UnusableInput(f'it cannot be opened as a video: {reason}. Is it whole, and does ffmpeg know its codec?'
-                            ) from error
+        hint = 'Is the address right, and does it send?' if '://' in where else 'Is it whole, and does ffmpeg know its codec?'
+        raise UnusableInput(f'it cannot be opened as a video: {reason}. {hint}') from error
 
 
 def video_stream(container: 'av.container.InputContainer') -> 'av.video.stream.VideoStream':
@@ -175,29 +192,36 @@ def _complain(container: 'av.container.InputContainer', stream: 'av.video.stream
     """Say what is missing, by the count of frames that the container holds, or else by its length."""
     count = 0 if last is None else last.index + 1
     end = 0. if last is None else (last.time or 0.) + duration
-    expected_count, expected_end = stream.frames, _length(container, stream)
+    expected_count, expected_end = stream.frames, _length(container, stream, decoder)
     usual = end / count if count else 1 / float(stream.average_rate or DEFAULT_RATE)
-    # Packets, not frames: what an edit list leaves out is not missing.
-    few = expected_count and decoder.packets < expected_count - 1
-    short = not expected_count and expected_end is not None and end < expected_end - SLACK * max(usual, duration)
     if not count:
         raise UnusableInput(f'none of its {expected_count or ""} frames can be decoded'.replace('  ', ' '))
-    if few or short:
+    if expected_count and container.format.name != 'avi':
+        # Packets, not frames: what an edit list leaves out is not missing.
+        ends_early = decoder.packets < expected_count - 1
+    else:
+        ends_early = expected_end is not None and end < expected_end - SLACK * max(usual, duration)
+    if ends_early:
         raise UnusableInput(f'it ends after {count} of {expected_count} frames' if expected_count else
                             f'it ends after {count} frames, at {end:.2f} s of {expected_end:.2f} s')
     if decoder.damaged:
         raise UnusableInput(f'{decoder.damaged} packets of it are damaged, and their frames are missing')
 
 
-def _length(container: 'av.container.InputContainer', stream: 'av.video.stream.VideoStream') -> Optional[float]:
+def _length(container: 'av.container.InputContainer', stream: 'av.video.stream.VideoStream',
+            decoder: Decoder) -> Optional[float]:
     """Seconds that the video should last, if the container tells it of the video alone."""
+    if container.format.name == 'avi' and stream.frames and stream.time_base is not None:
+        # A frame for each tick; those that only say that the one before is shown again are counted, and no packets.
+        return float(stream.frames * stream.time_base)
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     told = stream.metadata.get('DURATION')
     if told is not None:
         hours, minutes, seconds = (float(part) for part in told.split(':'))
-        return 3600 * hours + 60 * minutes + seconds
+        # Matroska tells when it ends, which is no length where it begins late.
+        return 3600 * hours + 60 * minutes + seconds - float((stream.start_time or 0) * (stream.time_base or 0))
     if container.duration is not None and len(container.streams) == 1:
         import av
-        return container.duration / av.time_base
+        return container.duration / av.time_base - decoder.delay  # FLV: from the first packet on
     return None

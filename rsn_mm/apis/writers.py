@@ -4,7 +4,7 @@ import json
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Set, TextIO, Union
+from typing import Any, Dict, List, Optional, Sequence, Set, TextIO, Union, cast
 from urllib.parse import urlsplit
 
 import cv2
@@ -119,7 +119,11 @@ class FolderWriter:
             self._close_video()
             self._open_video(frame, result)
         if self._video is not None:
-            self._video.write(drawn, frame)
+            try:
+                self._video.write(drawn, frame)
+            except OSError as error:  # the file is opened for the first packet
+                video, self._video = self._video, None
+                self._lose_overlay(frame.source, video.path, error)
 
     def close(self) -> None:
         """Make all files whole with what has been written so far."""
@@ -137,10 +141,19 @@ class FolderWriter:
             self._skipped.append(Skipped(frame.source, f'its overlay cannot be written: {error}'))
 
     def _close_video(self) -> None:
-        self._video_source = None
+        source, self._video_source = self._video_source, None
         if self._video is not None:
             video, self._video = self._video, None
-            video.close()
+            try:
+                video.close()
+            except OSError as error:
+                self._lose_overlay(cast(str, source), video.path, error)
+
+    def _lose_overlay(self, source: str, path: Path, error: OSError) -> None:
+        """Count an overlay that its name keeps from being written; raise any other error."""
+        if error.errno not in OF_ITS_NAME:
+            raise error
+        self._skipped.append(Skipped(source, f'its overlay {str(path)!r} cannot be written: {error.strerror}'))
 
     def _write_picture(self, source: str, image: np.ndarray) -> None:
         """In the format of the source, or as PNG where OpenCV does not write that."""
@@ -153,9 +166,7 @@ class FolderWriter:
                 try:
                     _write_picture(path, data)
                 except OSError as error:
-                    if error.errno not in OF_ITS_NAME:
-                        raise
-                    self._skipped.append(Skipped(source, f'its overlay {str(path)!r} cannot be written: {error.strerror}'))
+                    self._lose_overlay(source, path, error)
                 return
         self._skipped.append(Skipped(source, 'its overlay cannot be written: OpenCV writes no PNG of '
                                      f'{image.shape[1]}x{image.shape[0]} px'))

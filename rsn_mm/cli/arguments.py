@@ -1,6 +1,8 @@
 """Arguments that several subcommands have."""
 import argparse
-from typing import Optional
+import math
+from contextlib import suppress
+from typing import Any, Dict, Optional
 
 from ..apis.zoo import SHIPPED
 
@@ -47,9 +49,34 @@ def add_detector(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return boxes
 
 
+def add_video(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """``det_every``, ``track``, ``smooth`` and ``smooth_strength``, in a group that is returned."""
+    video = parser.add_argument_group('video')
+    video.add_argument('--det-every', type=positive, default=1, metavar='N',
+                       help='detect in every Nth frame; in between boxes follow the joints (default: %(default)s)')
+    video.add_argument('--track', action='store_true', help='number the people: track_id in the file, a colour each')
+    video.add_argument('--smooth', action='store_true', help='calm the joints (one-euro filter); tracks, too')
+    video.add_argument('--smooth-strength', type=strength, metavar='STRENGTH',
+                       help='the same; 2 is calmer and later than 1, the default, 0.5 the opposite')
+    return video
+
+
+def video_options(args: argparse.Namespace) -> Dict[str, Any]:
+    """Arguments of a :class:`PoseInferencer`'s call from those of :func:`add_video`."""
+    return dict(track=args.track, det_every=args.det_every,
+                smooth=args.smooth if args.smooth_strength is None else args.smooth_strength)
+
+
 def positive(text: str) -> int:
     """argparse type: an integer of at least 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'{text} is not at least 1')
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is no whole number of at least 1')
+    return int(text)
+
+
+def strength(text: str) -> float:
+    """argparse type: a finite number above 0."""
+    with suppress(ValueError):
+        if 0 < float(text) < math.inf:
+            return float(text)
+    raise argparse.ArgumentTypeError(f'{text!r} is no number above 0')

@@ -11,7 +11,7 @@ import statistics
 import time
 from typing import Any, Callable, List
 
-from .arguments import add_detector, add_model, add_runtime, positive
+from .arguments import add_detector, add_model, add_runtime, add_video, positive, video_options
 
 HELP = "time a model's network on this machine"
 
@@ -23,11 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='people in a frame, who make one batch (default: %(default)s)')
     parser.add_argument('--frames', type=positive, default=20, metavar='N', help='frames to time (default: %(default)s)')
 
-    video = add_detector(parser)
-    video.add_argument('--video', metavar='FILE', help='read it as fast as possible for frames/s, then at its own speed, as '
-                       'from a camera, for the latency: frame in to joints out')
-    video.add_argument('--det-every', type=positive, default=1, metavar='N',
-                       help='detect in every Nth frame of the video (default: %(default)s)')
+    add_detector(parser)
+    add_video(parser).add_argument('--video', metavar='FILE', help='read it as fast as possible for frames/s, then at its own '
+                                   'speed, as from a camera, for the latency: frame in to joints out')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,25 +52,28 @@ def time_video(args: argparse.Namespace) -> int:
     """Frames/s and latency of a video, printed."""
     from ..apis import PoseInferencer
     from ..apis.live import Played
-    from ..apis.videos import VideoFile
+    from ..apis.videos import VideoFile, check_ends
     from .main import FAILURE, SUCCESS
+    check_ends('--video', args.video)
     inferencer = PoseInferencer(
         args.pose, args.weights, args.det, args.det_weights, args.device, args.runtime, flip_test=args.flip_test or None,
         box_threshold=args.box_threshold, nms_threshold=args.nms_threshold, random_weights=args.random_weights,
         precision=args.precision)
-    with inferencer(args.video, det_every=args.det_every) as warming:  # the first batch loads and compiles
+    options = video_options(args)
+    with inferencer(args.video, **options) as warming:  # the first batch loads and compiles
         next(warming, None)
     start = time.perf_counter()
-    stream = inferencer(args.video, det_every=args.det_every)
+    stream = inferencer(args.video, **options)
     with stream:
         people = sum(len(result) for result in stream)
     seconds, frames = time.perf_counter() - start, stream.num_frames
     if frames == 0:
         return FAILURE
-    print(f'{args.pose} on {inferencer.model.device}, detected every {args.det_every} frames: {frames / seconds:.1f} '
+    print(f'{args.pose} on {inferencer.model.device}, detected every {args.det_every} frames, '
+          f'{"smooth" if options["smooth"] else "tracked" if args.track else "not tracked"}: {frames / seconds:.1f} '
           f'frames/s, {people / frames:.1f} people a frame')
     latencies, indices = [], []
-    with inferencer(Played(VideoFile(args.video)), det_every=args.det_every) as live:
+    with inferencer(Played(VideoFile(args.video)), **options) as live:
         for result in live:
             latencies.append(1e3 * result.latency)
             indices.append(result.frame_index)

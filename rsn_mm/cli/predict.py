@@ -14,7 +14,7 @@ import os
 import sys
 from typing import List, Union
 
-from .arguments import add_detector, add_model, add_runtime, positive
+from .arguments import add_detector, add_model, add_runtime, add_video, positive, video_options
 from .starting import without_garbage_collection
 
 HELP = 'poses from pictures and video'
@@ -33,13 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument('--score-threshold', type=float, metavar='SCORE',
                         help='do not draw keypoints below (default: what suits the codec)')
     output.add_argument('--no-progress', action='store_true', help='no progress bar')
-    video = parser.add_argument_group('video')
-    video.add_argument('--det-every', type=positive, default=1, metavar='N',
-                       help='detect in every Nth frame; in between boxes follow the joints (default: %(default)s)')
-    video.add_argument('--track', action='store_true', help='number the people: track_id in the file, a colour each')
-    video.add_argument('--smooth', action='store_true', help='calm the joints (one-euro filter); tracks, too')
-    video.add_argument('--smooth-strength', type=float, metavar='STRENGTH',
-                       help='the same; 2 is calmer and later than 1, the default, 0.5 the opposite')
+    add_video(parser)
     parser.add_argument('--batch-size', type=positive, metavar='N',
                         help='most persons in one batch (default: 16 on a CPU; 64 on a GPU, 32 with --flip-test)')
 
@@ -55,9 +49,7 @@ def run(args: argparse.Namespace) -> int:
     if args.pose is None:
         print(f'{inferencer.model.name} on {inferencer.model.device}', file=sys.stderr)
     stream = inferencer(_cameras(args.inputs), args.boxes, args.out, overlays=not args.no_overlays,
-                        score_threshold=args.score_threshold, progress=not args.no_progress, track=args.track,
-                        det_every=args.det_every,
-                        smooth=args.smooth if args.smooth_strength is None else args.smooth_strength)
+                        score_threshold=args.score_threshold, progress=not args.no_progress, **video_options(args))
     try:
         with stream:
             for _ in stream:

@@ -1,4 +1,5 @@
 """Exported files in ONNX Runtime and OpenVINO."""
+import threading
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence, Tuple
 
@@ -85,8 +86,11 @@ class OpenVINORuntime(PoseRuntime):
         if device.lower() == 'cpu':
             # A thread that is bound to a core waits for whoever else computes there: a detector, or what reads the video.
             options['ENABLE_CPU_PINNING'] = False
-        self.request = core.compile_model(model, device.upper(), options).create_infer_request()
+        self._compiled = core.compile_model(model, device.upper(), options)
+        self._requests = threading.local()  # one computes for one thread at a time
 
     def _run(self, images: np.ndarray) -> Outputs:
-        outputs = self.request.infer({0: images}, share_inputs=True, share_outputs=True)
+        if not hasattr(self._requests, 'own'):
+            self._requests.own = self._compiled.create_infer_request()
+        outputs = self._requests.own.infer({0: images}, share_inputs=True, share_outputs=True)
         return {name: outputs[i] for i, name in enumerate(self.metadata.outputs)}

@@ -11,6 +11,7 @@ from rsn_mm.apis.carrying import CarriedPeople, Joints, moved
 from rsn_mm.apis.detectors import Boxes
 from rsn_mm.apis.finding import People, SpacedDetection, carry
 from rsn_mm.apis.frames import Frame
+from rsn_mm.apis.given_boxes import BoxesPerImage
 
 IMAGE = np.zeros((200, 400, 3), np.uint8)
 POSE = np.random.default_rng(0).uniform((5, 10), (35, 95), (17, 2))
@@ -136,6 +137,36 @@ def test_boxes_given_for_frames_that_are_not_due_are_not_unused(inferencer: Pose
     walk = Walk()
     stream = inferencer(clip, boxes=[walk.boxes(i) for i in range(7)], det_every=4)
     assert len(list(stream)) == 7 and not stream.skipped
+
+
+def test_given_boxes_that_are_passed_by_are_counted(caplog) -> None:
+    walk = Walk(faint={3: 1})
+    given = BoxesPerImage([walk.boxes(i) if i % 4 < 2 or i == 3 else [] for i in range(7)])
+    frames = (Frame('walk', i, IMAGE, i / 25, 0.04, i) for i in range(7))
+    spaced = SpacedDetection(given, 4, [], 8)
+    people = [one for one, _ in carry(spaced(frames), CarriedPeople(0.3), walk.estimate, spaced.look_again)]
+    assert [len(one.boxes) for one in people] == [2] * 7 and not given.left_out()
+    assert 'boxes: 4 boxes of 2 frames are not used: det_every' in caplog.text  # of 1 and 5; 3 was looked at again
+    assert 'without a pose' not in caplog.text
+
+
+def test_another_size_is_another_video() -> None:
+    walk = Walk()
+    frames = [Frame('walk', i, IMAGE if i < 3 else IMAGE[:180], i / 25, 0.04, i) for i in range(6)]
+    list(SpacedDetection(walk, 5, [], 8)(iter(frames)))
+    assert walk.asked == [0, 3]
+
+
+def test_scores_that_are_no_numbers_are_looked_for_again() -> None:
+    carried = CarriedPeople(0.3)
+    boxes, joints = Boxes(np.array([[0, 0, 40, 100]], np.float32), np.ones(1)), Joints(POSE[None], np.ones((1, 17)))
+    carried.start(boxes, np.zeros(1, bool), joints)
+    assert carried.have_fallen(Joints(POSE[None], np.full((1, 17), np.nan))) and not carried.have_fallen(joints)
+
+
+@pytest.mark.parametrize('every', [np.int64(3), np.uint8(3)])
+def test_whole_numbers_of_any_kind(inferencer: PoseInferencer, clip: Path, every) -> None:
+    assert len(list(inferencer(clip, det_every=every, smooth=np.bool_(False)))) == 7
 
 
 @pytest.mark.parametrize('every', [0, -1, 2.5, True, '5'])

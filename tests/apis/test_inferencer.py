@@ -73,11 +73,13 @@ def test_a_frame_without_people(inferencer: PoseInferencer, pictures) -> None:
 def test_unusable_boxes_are_left_out_and_counted(inferencer: PoseInferencer, pictures, caplog) -> None:
     nan, inf = np.nan, np.inf
     bad = np.array([[nan, 0, 10, 10], [0, 0, inf, 10], [20, 20, 20, 40], [40, 20, 30, 40], [500, 500, 600, 600],
-                    [-50, -50, 0, 0]], np.float32)
-    stream = inferencer(pictures[0], boxes=np.concatenate([bad[:3], BOXES[:1], bad[3:]]))
+                    [-50, -50, 0, 0], [0, 0, 1e30, 1e30], [-3e38, 0, 3e38, 10], [0, 0, 1e-30, 1e-30]], np.float32)
+    boxes = np.concatenate([bad[:3], BOXES[:1], bad[3:], BOXES[:1]])
+    scores = np.array([1.] * (len(boxes) - 1) + [nan])
+    stream = inferencer(pictures[0], boxes=np.column_stack([boxes, scores]))
     result, = stream
-    assert len(result) == 1 and result.skipped_boxes == stream.num_skipped_boxes == 6
-    assert '6 boxes' in caplog.text
+    assert len(result) == 1 and result.skipped_boxes == stream.num_skipped_boxes == 10
+    assert '10 boxes' in caplog.text
     alone, = inferencer(pictures[0], boxes=BOXES[:1])
     np.testing.assert_allclose(result.keypoints, alone.keypoints, atol=1e-3)
 
@@ -109,6 +111,11 @@ def test_a_list_keeps_what_can_be_used(inferencer: PoseInferencer, folder: Path,
 def test_frames_beyond_the_given_boxes_are_skipped(inferencer: PoseInferencer, pictures) -> None:
     stream = inferencer(pictures[:3], boxes=[BOXES, BOXES])
     assert len(list(stream)) == 2 and 'no boxes were given' in stream.skipped[0].reason
+
+
+def test_frames_of_a_video_beyond_the_given_boxes_are_said_once(inferencer: PoseInferencer, video: Path) -> None:
+    stream = inferencer(video, boxes=[BOXES, BOXES])
+    assert len(list(stream)) == 2 and len(stream.skipped) == 1 and 'after the first 2' in stream.skipped[0].reason
 
 
 def test_closing_early_stops_the_threads(inferencer: PoseInferencer, video: Path, tmp_path: Path) -> None:

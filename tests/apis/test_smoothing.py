@@ -70,7 +70,12 @@ def test_what_is_no_number_passes_and_leaves_nothing_behind() -> None:
     assert np.isnan(calm[1, 0, 0]) and np.isfinite(calm[[0, 2, 3]]).all() and calm[3, 0, 0] == 1
 
 
-@pytest.mark.parametrize('strength', [0, -1., np.inf, np.nan, 'much'])
+@pytest.mark.parametrize('strength', [2, True, np.float32(2), np.int64(2)])
+def test_strengths_are_numbers_of_any_kind(strength) -> None:
+    assert JointFilter(strength).strength == strength
+
+
+@pytest.mark.parametrize('strength', [0, -1., np.inf, np.nan, 'much', None])
 def test_wrong_strengths_are_named(strength) -> None:
     with pytest.raises(ValueError, match='smooth=.*a strength above 0'):
         JointFilter(strength)

@@ -76,6 +76,13 @@ def test_nobody_and_what_is_no_number() -> None:
     assert [int(tracker(boxes, np.full((1, 17, 2), np.nan), np.zeros((1, 17)))[0]) for _ in range(3)] == [1, 1, 1]
 
 
+def test_scores_that_are_no_numbers_lose_nobody_else() -> None:
+    tracker = PeopleTracker(0.3)
+    boxes = crossing(1)[0]
+    for scores in (np.ones((2, 17)), np.array([1, np.nan])[:, None].repeat(17, 1), np.ones((2, 17))):
+        assert tracker(boxes, joints_in(boxes), scores).tolist() == [1, 2]
+
+
 def write(path: Path, frames: List[np.ndarray]) -> Path:
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 10., frames[0].shape[1::-1])
     for frame in frames:
@@ -114,15 +121,20 @@ def test_smooth_joints_keep_the_raw_ones(inferencer: PoseInferencer, clip: Path)
     assert np.abs(calm[0].keypoints - plain[0].keypoints).max() < 1e-3
     assert np.abs(calm[5].keypoints - plain[5].keypoints).max() > 0.5
     assert calm[5].track_ids is not None
+    person = calm[5].to_coco(1)[0]
+    for kept, joints in (('keypoints', calm[5].keypoints), ('raw_keypoints', calm[5].raw_keypoints)):
+        np.testing.assert_allclose(np.reshape(person[kept], (17, 3))[:, :2], joints[0], atol=1e-3)
+    assert 'raw_keypoints' not in plain[5].to_coco(1)[0]
 
 
-def test_another_video_has_other_people(inferencer: PoseInferencer, clip: Path, pictures) -> None:
+def test_another_video_has_other_people(inferencer: PoseInferencer, clip: Path, pictures, caplog) -> None:
     boxes = crossing(2)
     results = list(inferencer([clip, clip], boxes=(boxes * 3) * 2, track=True))
     assert set(results[0].track_ids) == {1, 2} and set(results[6].track_ids) == {3, 4}
     stills = list(inferencer([pictures[0]] * 2, boxes=[boxes[0]] * 2, track=True, smooth=True))
     np.testing.assert_array_equal(stills[0].track_ids, stills[1].track_ids)
-    assert stills[1].raw_keypoints is None  # a picture has no time
+    np.testing.assert_array_equal(stills[1].raw_keypoints, stills[1].keypoints)  # a picture has no time
+    assert caplog.text.count('smooth leaves the joints of pictures') == 1
 
 
 def test_without_the_package_an_error_says_how_to_get_it(inferencer: PoseInferencer, clip: Path, monkeypatch) -> None:

@@ -15,10 +15,11 @@ from PIL import Image
 
 from rsn_mm.apis import PoseInferencer
 from rsn_mm.apis.sources import find_sources, read_frames
-from rsn_mm.apis.videos import is_video
+from rsn_mm.apis.videos import check_ends, is_video
 
 # Ten frames a 30th of a second apart, then ten half a second apart: milliseconds.
 TIMES = [round(1000 * n / 30) for n in range(10)] + [round(1000 * (10 / 30 + n / 2)) for n in range(10)]
+LATE = [1000 + 33 * n for n in range(20)]
 NOISE = np.random.default_rng(0).integers(0, 256, (20, 48, 64, 3), dtype=np.uint8)
 
 
@@ -86,6 +87,22 @@ def test_a_cut_video_is_said(tmp_path: Path, name: str) -> None:
     assert 5 < len(frames) < 19
     if name != 'a.ts':  # which tells neither its length nor its frames
         assert f'it ends after {len(frames)}' in skipped[0].reason
+
+
+@pytest.mark.parametrize('name, codec, times', [
+    ('a.mkv', 'mpeg4', LATE), ('a.webm', 'libvpx', LATE), ('a.flv', 'libx264', LATE), ('a.avi', 'mpeg4', TIMES)])
+def test_a_whole_video_that_begins_late_or_repeats_frames_is_not_cut(tmp_path: Path, name: str, codec: str,
+                                                                     times: Sequence[int]) -> None:
+    """Matroska tells its end, FLV what includes the delay of its decoder, AVI counts frames that are shown again."""
+    frames, = read_all(make_video(tmp_path / name, times, codec))
+    assert len(frames) == 20
+
+
+@pytest.mark.parametrize('where, message', [('none.mp4', 'No such file.*ffmpeg know'), ('', 'cannot be opened as a video'),
+                                            ('rtsp://127.0.0.1:1/a', 'refused.*Is the address right')])
+def test_what_cannot_be_timed_is_named(tmp_path: Path, where: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f'--video=.*is no video: .*{message}'):
+        check_ends('--video', where if '://' in where else str(tmp_path / where))
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):

@@ -111,6 +111,18 @@ def test_an_overlay_that_cannot_be_written_loses_no_other(inferencer: PoseInfere
     assert json.loads((tmp_path / 'out/predictions.json').read_text())['info']['skipped'][0]['source'] == source
 
 
+@pytest.mark.parametrize('name', ['clip.avi', 'n' * 250 + '.avi'])
+def test_an_overlay_of_a_video_that_cannot_be_written_loses_no_other(inferencer: PoseInferencer, folder: Path, video: Path,
+                                                                     tmp_path: Path, name: str) -> None:
+    (tmp_path / 'out' / 'clip.mp4' / 'inside').mkdir(parents=True)
+    stream = inferencer([video.rename(tmp_path / name), folder / '0.png'], out=tmp_path / 'out')
+    assert len(run(stream)) == 11 and (tmp_path / 'out' / '0.png').is_file()
+    (source, reason), = stream.skipped
+    assert source.endswith(name) and 'its overlay' in reason
+    written = json.loads((tmp_path / 'out' / 'predictions.json').read_text())
+    assert len(written['images']) == 11 and written['info']['complete'] and not list((tmp_path / 'out').glob('.*'))
+
+
 def test_a_folder_in_the_place_of_the_predictions(inferencer: PoseInferencer, folder: Path, tmp_path: Path) -> None:
     (tmp_path / 'out' / 'predictions.json').mkdir(parents=True)
     with pytest.raises(ValueError, match="predictions.json' is a folder, where a file"):

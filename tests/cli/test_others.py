@@ -35,8 +35,9 @@ def test_info_tells_versions_adapters_and_runtimes(capsys) -> None:
 
 def test_benchmark_of_a_video_prints_frames_a_second_and_latency(tiny, video, capsys) -> None:
     assert main(['benchmark', '--pose', tiny.config, '--random-weights', '--device', 'cpu', '--det', 'whole',
-                 '--det-every', '5', '--video', str(video)]) == 0
+                 '--det-every', '5', '--track', '--video', str(video)]) == 0
     printed = capsys.readouterr().out
+    assert ', tracked' in printed
     assert re.search(r'frames/s, 1\.0 people a frame', printed) and re.search(r'\d+ ms from a frame to its joints', printed)
 
 
@@ -89,6 +90,7 @@ def test_export_and_predict_with_the_file(tiny, folder: Path, tmp_path: Path, ca
     (['benchmark', '--random-weights', '--precision', 'int8'], 'int8 is for files that hold it'),
     (['export', 'a.onnx', '--pose', 'rsn101'], 'weights is missing'),
     (['benchmark', '--pose', 'rsn19_coco'], 'Near names'),
+    (['benchmark', '--video', 'nowhere.mp4'], "--video='nowhere.mp4' is no video"),
 ])
 def test_wrong_usage(arguments, message: str, capsys) -> None:
     assert main(arguments) == 2

@@ -71,11 +71,13 @@ def test_near_names_are_listed(folder: Path, capsys) -> None:
 
 
 @pytest.mark.parametrize('arguments', [[], ['predict'], ['predict', 'a', '--batch-size', '0'],
-                                       ['predict', 'a', '--runtime', 'x']])
+                                       ['predict', 'a', '--runtime', 'x'], ['predict', 'a', '--det-every', '2.5'],
+                                       *(['predict', 'a', '--smooth-strength', text] for text in ('0', 'nan', 'inf', 'x'))])
 def test_argparse_errors_exit_with_2(arguments: List[str], capsys) -> None:
     with pytest.raises(SystemExit) as exited:
         main(arguments)
-    assert exited.value.code == 2 and 'usage' in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert exited.value.code == 2 and 'usage' in said and 'invalid' not in said.replace('invalid choice', '')
 
 
 def test_ctrl_c_leaves_whole_files(tiny, pictures, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 """The three runtimes give the same joints, in batches of any size, and say clearly what they do not take."""
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,13 @@ def test_results_are_not_overwritten_by_the_next_call(runtime: PoseRuntime, crop
     before = first.keypoints.copy()
     runtime(crops[::-1])
     np.testing.assert_array_equal(first.keypoints, before)
+
+
+def test_threads_may_share_it(runtime: PoseRuntime, crops: np.ndarray) -> None:
+    expected = runtime(crops).keypoints
+    with ThreadPoolExecutor(4) as pool:
+        for joints in pool.map(runtime, [crops] * 8):
+            np.testing.assert_allclose(joints.keypoints, expected, atol=1e-3)
 
 
 def test_no_crops_give_no_joints(runtime: PoseRuntime) -> None:
