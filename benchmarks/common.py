@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import shlex
 import statistics
 import sys
@@ -158,6 +159,15 @@ def use_device(name: str) -> str:
     if device.type == 'cuda':
         torch.cuda.set_device(device)
     return device.type
+
+
+def peak_mib() -> float:
+    """Peak of this program's resident memory. Linux counts the program that started it in ``getrusage``, too."""
+    status = Path('/proc/self/status')
+    if status.is_file():
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith('VmHWM:')) / 2**10
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == 'darwin' else peak / 2**10
 
 
 def command() -> str:

@@ -8,7 +8,6 @@ when everything was imported.
 """
 import importlib
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import numpy as np
-from common import Report, Timing, parser
+from common import Report, Timing, parser, peak_mib
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
@@ -70,17 +69,13 @@ def one_start(side: str, annotations: str) -> Dict[str, Any]:
         loader.sampler = dict(type='DefaultSampler', shuffle=True)
         loader.pop('collate_fn')
     loader.update(num_workers=0, persistent_workers=False)
-    before = _peak_mib()
+    before = peak_mib()
     begin = time.process_time()
     with DefaultScope.overwrite_default_scope('rsn_mm'):
         data = Runner.build_dataloader(loader, seed=0)
     data.dataset[next(iter(data.sampler))]
     seconds = time.process_time() - begin
-    return dict(seconds=seconds, peak_MiB=_peak_mib() - before, persons=len(data.dataset))
-
-
-def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return dict(seconds=seconds, peak_MiB=peak_mib() - before, persons=len(data.dataset))
 
 
 def draw(path: Path, num_photos: int = PHOTOS, seed: int = 0) -> Path:

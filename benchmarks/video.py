@@ -5,7 +5,6 @@ head and decoder. Then memory: a long video through PoseInferencer, overlays and
 """
 import argparse
 import resource
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
@@ -13,7 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
 import cv2
 import numpy as np
 import torch
-from common import Report, parser, same_network, take_turns
+from common import Report, parser, peak_mib, same_network, take_turns
 from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.structures import InstanceData
@@ -219,8 +218,7 @@ def resident_mib() -> float:
     status = Path('/proc/self/statm')
     if status.is_file():
         return int(status.read_text().split()[1]) * resource.getpagesize() / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == 'darwin' else peak / 2**10
+    return peak_mib()
 
 
 def count(items: Iterator[Any]) -> int:
