@@ -9,7 +9,7 @@ import numpy as np
 from ..pictures import UnusableInput, as_bgr
 from .background import Newest
 from .frames import Frame, Source
-from .videos import Decoder, open_stream, video_stream
+from .videos import Decoder, has_clock, open_stream, video_stream
 
 
 class _Captured(NamedTuple):
@@ -77,13 +77,13 @@ class Stream:
 
     def _captured(self) -> Iterator[_Captured]:
         with open_stream(self.name) as container:
-            start, last = time.monotonic(), -1.
+            start, last, clock = time.monotonic(), -1., has_clock(container)
             for index, (image, sent, _) in enumerate(Decoder(container, video_stream(container))):
                 now = time.monotonic() - start
                 if index == 0:
                     start, now = time.monotonic(), 0.
                 # The sender's clock, where it has one; ours would count the delays of the network.
-                last = sent if sent is not None and sent > last else max(now, last + 1e-3)
+                last = sent if clock and sent is not None and sent > last else max(now, last + 1e-3)
                 yield _Captured(index, image, last, time.monotonic())
 
 

@@ -147,6 +147,12 @@ def open_stream(where: str) -> 'av.container.InputContainer':
     return container
 
 
+def has_clock(container: 'av.container.InputContainer') -> bool:
+    """Whether what is open tells when its frames are shown; of others, MJPEG for one, ffmpeg takes 25 a second as given."""
+    import av
+    return not container.format.flags & av.format.Flags.no_timestamps.value
+
+
 def is_live(container: 'av.container.InputContainer') -> bool:
     """Whether what is opened has no end yet: neither a duration nor a size."""
     return container.duration is None and container.size <= 0

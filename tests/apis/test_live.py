@@ -1,5 +1,6 @@
 """Cameras and streams: the newest frame, with its time and its number."""
 import time
+from pathlib import Path
 from typing import List
 
 import cv2
@@ -8,7 +9,7 @@ import pytest
 
 from rsn_mm.apis.background import Newest
 from rsn_mm.apis.frames import Frame
-from rsn_mm.apis.live import Played
+from rsn_mm.apis.live import Played, Stream
 from rsn_mm.apis.sources import find_sources, read_frames
 
 
@@ -56,6 +57,17 @@ def test_newest_ends_and_raises_and_stops() -> None:
         for _ in newest:
             time.sleep(0.01)
     newest.close()
+
+
+def test_a_stream_without_times_has_those_of_its_coming(tmp_path: Path) -> None:
+    """ffmpeg takes MJPEG for 25 frames a second, whatever its camera does."""
+    data = cv2.imencode('.jpg', np.zeros((16, 16, 3), np.uint8))[1].tobytes()
+    (tmp_path / 'a.mjpeg').write_bytes(b''.join(
+        b'--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n' % (len(data), data) for _ in range(50)))
+    start = time.monotonic()
+    times = [frame.time for frame in Stream(str(tmp_path / 'a.mjpeg'))._captured()]
+    assert len(times) == 50 and times[0] == 0 and all(np.diff(times) > 0)
+    assert times[-1] < time.monotonic() - start + 0.05
 
 
 def test_a_played_video_comes_at_its_own_speed_and_counts_waiting() -> None:
