@@ -4,7 +4,7 @@ Times are those of the container, so that a variable frame rate, a wrong frame c
 """
 import logging
 from fractions import Fraction
-from typing import TYPE_CHECKING, Iterator, NamedTuple, Optional
+from typing import TYPE_CHECKING, Iterator, NamedTuple, Optional, cast
 
 import numpy as np
 
@@ -150,7 +150,7 @@ def open_stream(where: str) -> 'av.container.InputContainer':
 def has_clock(container: 'av.container.InputContainer') -> bool:
     """Whether what is open tells when its frames are shown; of others, MJPEG for one, ffmpeg takes 25 a second as given."""
     import av
-    return not container.format.flags & av.format.Flags.no_timestamps.value
+    return not container.format.flags & cast(int, av.format.Flags.no_timestamps.value)
 
 
 def is_live(container: 'av.container.InputContainer') -> bool:
