@@ -1,11 +1,13 @@
 """Work that runs beside the caller's, in order and never far ahead of it."""
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Condition
-from typing import Any, Callable, Deque, Generic, Iterable, Iterator, Optional, TypeVar
+from threading import Condition, Thread
+from typing import Any, Callable, Deque, Generator, Generic, Iterable, Iterator, Optional, TypeVar
 
 T = TypeVar('T')
 _END: Any = object()
+# Seconds that whoever leaves a live source waits for its reader, which a sender that hangs keeps until its time is over.
+LEAVING = 1.
 
 
 class Prefetch(Generic[T]):
@@ -90,7 +92,7 @@ class Newest(Generic[T]):
     An exception of ``items`` comes out after the last item.
 
     Args:
-        items (Iterable): What to iterate over; a generator is closed by :meth:`close`.
+        items (Iterable): What to iterate over; a generator is closed in that thread.
     """
 
     def __init__(self, items: Iterable[T]) -> None:
@@ -100,8 +102,9 @@ class Newest(Generic[T]):
         self._is_new = False
         self._stopped = False
         self._error: Optional[BaseException] = None
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix='rsn_mm-prefetch')
-        self._executor.submit(self._follow)
+        # Not of a pool, whose threads a program waits for at its end.
+        self._thread = Thread(target=self._follow, name='rsn_mm-newest', daemon=True)
+        self._thread.start()
 
     def __iter__(self) -> Iterator[T]:
         return self
@@ -118,13 +121,11 @@ class Newest(Generic[T]):
             raise StopIteration
 
     def close(self) -> None:
-        """Stop the thread after the item that it waits for."""
+        """Let nobody wait for an item any longer; the thread stops with the next that comes."""
         with self._changed:
             self._stopped = True
-        self._executor.shutdown(wait=True)
-        close = getattr(self._items, 'close', None)
-        if close is not None:
-            close()
+            self._changed.notify_all()
+        self._thread.join(LEAVING)
 
     def _follow(self) -> None:
         error: Optional[BaseException] = None
@@ -132,9 +133,11 @@ class Newest(Generic[T]):
             for item in self._items:
                 with self._changed:
                     if self._stopped:
-                        return
+                        break
                     self._newest, self._is_new = item, True
                     self._changed.notify_all()
+            if isinstance(self._items, Generator):
+                self._items.close()
         except BaseException as raised:  # comes out in the thread that takes items
             error = raised
         finally:

@@ -7,9 +7,10 @@ import numpy as np
 from ..pictures import UnusableInput
 from .crops import CropRule, usable
 from .detectors import Detector, WholeImage
+from .frames import FrameReader
 from .given_boxes import GivenBoxes, given_boxes
 from .results import Skipped
-from .sources import Inputs, find_sources, read_frames
+from .sources import Inputs, find_sources
 
 ENOUGH = 300
 
@@ -31,7 +32,7 @@ def people_crops(inputs: Inputs, rule: CropRule, boxes: Optional[GivenBoxes] = N
     sources = find_sources(inputs, skipped)
     detector: Detector = WholeImage() if boxes is None else given_boxes(
         boxes, sources=[source.name for source in sources])
-    frames = read_frames(sources, skipped)
+    frames = FrameReader(sources, skipped)
 
     def crops() -> Iterator[np.ndarray]:
         for frame in frames:

@@ -1,9 +1,12 @@
 """What every source gives: pictures with their place and time."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
-from typing import Iterator, Optional, Protocol
+from typing import Generator, Iterator, List, Optional, Protocol, Sequence
 
 import numpy as np
+
+from ..pictures import UnusableInput
+from .results import Skipped
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,3 +60,47 @@ class Source(Protocol):
             UnusableInput: where they end although there should be more.
         """
         ...
+
+
+class FrameReader(Iterator[Frame]):
+    """Frames of all sources, numbered.
+
+    Args:
+        sources (Sequence[Source]): Where they come from, one after the other.
+        skipped (list[Skipped]): What cannot be used is added here.
+    """
+
+    def __init__(self, sources: Sequence[Source], skipped: List[Skipped]) -> None:
+        self._sources = sources
+        self._skipped = skipped
+        self._left = False
+        self._frames = self._read()
+
+    def __next__(self) -> Frame:
+        return next(self._frames)
+
+    def leave(self) -> None:
+        """Let whoever waits for a frame of a live source, in whatever thread, wait no longer: no more come of any source."""
+        self._left = True
+        for source in self._sources:
+            if hasattr(source, 'leave'):
+                source.leave()
+
+    def close(self) -> None:
+        """Close what is open; not while another thread takes a frame."""
+        self._frames.close()
+
+    def _read(self) -> Generator[Frame, None, None]:
+        first = 0
+        for source in self._sources:
+            if self._left:
+                return
+            count = 0
+            try:
+                for frame in source.frames():
+                    yield replace(frame, number=first + frame.index)
+                    count = frame.index + 1
+            except UnusableInput as error:
+                self._skipped.append(Skipped(source.name, str(error)))
+                count = max(count, source.num_frames or 0)  # the boxes of later inputs stay theirs
+            first += count

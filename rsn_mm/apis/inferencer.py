@@ -16,12 +16,12 @@ from .background import Deferred, Prefetch
 from .carrying import CarriedPeople, Joints
 from .detectors import Detector, GivenDetector
 from .finding import People, SpacedDetection, carry, find_people, is_ready
-from .frames import Frame, Source
+from .frames import Frame, FrameReader, Source
 from .given_boxes import GivenBoxes, given_boxes
 from .person_detectors import load_detector
 from .pose_models import default_batch_size, load_pose_model
 from .results import PoseResult, Skipped
-from .sources import Inputs, find_sources, read_frames
+from .sources import Inputs, find_sources
 from .stream import PoseStream
 from .tracking import Follower
 from .writers import PREDICTIONS, FolderWriter, check_folder
@@ -185,10 +185,9 @@ class PoseInferencer:
                 stack.callback(writer.close)
                 write = Deferred(writer.write, ahead)
                 stack.callback(write.close)
-            frames: Iterator[Frame] = read_frames(sources, skipped)
-            if not live:
-                frames = Prefetch(frames, ahead)
-            stack.callback(frames.close)  # type: ignore[attr-defined]  # a Prefetch or a generator
+            reader = FrameReader(sources, skipped)
+            frames: Union[FrameReader, Prefetch[Frame]] = reader if live else Prefetch(reader, ahead)
+            stack.callback(frames.close)
             cutters = stack.enter_context(ThreadPoolExecutor(CUTTERS, thread_name_prefix='rsn_mm-crops'))
             results: Iterator[Tuple[People, PoseResult]]
             if det_every == 1:
@@ -200,6 +199,7 @@ class PoseInferencer:
                 people = Prefetch(spaced(frames), ahead)
                 stack.callback(people.close)
                 results = self._carried(people, spaced, cutters, keep_images)
+            stack.callback(reader.leave)
             for one, result in results:
                 if follow is not None:
                     result = follow(one.frame, result)

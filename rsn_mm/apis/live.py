@@ -1,7 +1,7 @@
 """Cameras and streams: the newest frame, never a backlog."""
 import time
 from contextlib import closing
-from typing import Callable, Iterator, NamedTuple, Optional
+from typing import Iterator, NamedTuple, Optional
 
 import cv2
 import numpy as np
@@ -20,7 +20,35 @@ class _Captured(NamedTuple):
     arrived: float
 
 
-class Camera:
+class Live:
+    """A source whose frames come by themselves, read in a thread of its own.
+
+    Args:
+        name (str): What it is called in results.
+    """
+    live = True
+    num_frames: Optional[int] = None
+    _newest: Optional[Newest[_Captured]] = None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def frames(self) -> Iterator[Frame]:
+        """Frames as they are wanted: each time the newest; what came in between is left out, as the frames' numbers tell."""
+        with closing(Newest(self._captured())) as self._newest:
+            for index, image, when, arrived in self._newest:
+                yield Frame(self.name, index, image, when, arrived=arrived)
+
+    def leave(self) -> None:
+        """Let whoever waits for a frame, in whatever thread, wait no longer."""
+        if self._newest is not None:
+            self._newest.close()
+
+    def _captured(self) -> Iterator[_Captured]:
+        raise NotImplementedError
+
+
+class Camera(Live):
     """A camera of this machine.
 
     Args:
@@ -29,17 +57,12 @@ class Camera:
     Raises:
         ValueError: if it is none; OpenCV ends the process at some.
     """
-    live = True
-    num_frames: Optional[int] = None
 
     def __init__(self, number: int) -> None:
         if not 0 <= number < 2**31:
             raise ValueError(f'{number} is no number of a camera: they are counted from 0.')
-        self.name = f'camera {number}'
+        super().__init__(f'camera {number}')
         self._number = number
-
-    def frames(self) -> Iterator[Frame]:
-        return newest(self.name, self._captured)
 
     def _captured(self) -> Iterator[_Captured]:
         capture = cv2.VideoCapture(self._number)
@@ -60,20 +83,12 @@ class Camera:
             capture.release()
 
 
-class Stream:
+class Stream(Live):
     """A stream with a URL that ends when its sender ends it (``rtsp://``, ``udp://``, MJPEG over HTTP, ...).
 
     Args:
-        url (str): Where it is.
+        name (str): Where it is: its URL.
     """
-    live = True
-    num_frames: Optional[int] = None
-
-    def __init__(self, url: str) -> None:
-        self.name = url
-
-    def frames(self) -> Iterator[Frame]:
-        return newest(self.name, self._captured)
 
     def _captured(self) -> Iterator[_Captured]:
         with open_stream(self.name) as container:
@@ -87,21 +102,16 @@ class Stream:
                 yield _Captured(index, image, last, time.monotonic())
 
 
-class Played:
+class Played(Live):
     """A source of frames with times, played at its own speed as a camera would show it: what comes too fast is left out.
 
     Args:
         source (Source): A video.
     """
-    live = True
-    num_frames: Optional[int] = None
 
     def __init__(self, source: Source) -> None:
-        self.name = source.name
+        super().__init__(source.name)
         self._source = source
-
-    def frames(self) -> Iterator[Frame]:
-        return newest(self.name, self._captured)
 
     def _captured(self) -> Iterator[_Captured]:
         start: Optional[float] = None
@@ -110,10 +120,3 @@ class Played:
             start = now - shown if start is None else start
             time.sleep(max(start + shown - now, 0))
             yield _Captured(frame.index, frame.image, shown, time.monotonic())
-
-
-def newest(name: str, captured: Callable[[], Iterator[_Captured]]) -> Iterator[Frame]:
-    """Frames as they are wanted: each time the newest; what came in between is left out, as the frames' numbers tell."""
-    with closing(Newest(captured())) as frames:
-        for index, image, when, arrived in frames:
-            yield Frame(name, index, image, when, arrived=arrived)

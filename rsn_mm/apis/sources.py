@@ -1,7 +1,6 @@
 """Pictures and frames from whatever people have: files, folders, patterns, URLs, videos, cameras, arrays."""
 import glob
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Iterator, List, Optional, Sequence, Set, Union
 from urllib.parse import unquote, urlsplit
@@ -113,21 +112,6 @@ class Missing:
 
     def frames(self) -> Iterator[Frame]:
         raise UnusableInput(self._reason)
-
-
-def read_frames(sources: Sequence[Source], skipped: List[Skipped]) -> Iterator[Frame]:
-    """Frames of all sources, numbered; what cannot be used is added to ``skipped``."""
-    first = 0
-    for source in sources:
-        count = 0
-        try:
-            for frame in source.frames():
-                yield replace(frame, number=first + frame.index)
-                count = frame.index + 1
-        except UnusableInput as error:
-            skipped.append(Skipped(source.name, str(error)))
-            count = max(count, source.num_frames or 0)  # the boxes of later inputs stay theirs
-        first += count
 
 
 def _find(one: Inputs, number: int, skipped: List[Skipped]) -> List[Source]:

@@ -28,6 +28,7 @@ class Url:
 
     def __init__(self, url: str) -> None:
         self.name = url
+        self._stream: Optional[Stream] = None
 
     def frames(self) -> Iterator[Frame]:
         data = self._picture()
@@ -37,7 +38,13 @@ class Url:
             return
         with open_stream(self.name) as container:
             live = is_live(container)
-        yield from (Stream(self.name) if live else VideoFile(self.name)).frames()
+        self._stream = Stream(self.name) if live else None
+        yield from (self._stream or VideoFile(self.name)).frames()
+
+    def leave(self) -> None:
+        """See :meth:`Live.leave`."""
+        if self._stream is not None:
+            self._stream.leave()
 
     def _picture(self) -> Optional[bytes]:
         """The whole file if it is a picture, None if it is something else."""

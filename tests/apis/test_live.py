@@ -1,4 +1,5 @@
 """Cameras and streams: the newest frame, with its time and its number."""
+import threading
 import time
 from pathlib import Path
 from typing import List
@@ -7,10 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
+from rsn_mm.apis import PoseInferencer, background
 from rsn_mm.apis.background import Newest
-from rsn_mm.apis.frames import Frame
+from rsn_mm.apis.frames import Frame, FrameReader
 from rsn_mm.apis.live import Played, Stream
-from rsn_mm.apis.sources import find_sources, read_frames
+from rsn_mm.apis.sources import find_sources
 
 
 class FastCamera:
@@ -35,7 +37,7 @@ def test_a_slow_reader_sees_the_newest_frame(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(cv2, 'VideoCapture', FastCamera)
     skipped: List = []
     frames = []
-    for frame in read_frames(find_sources(0, []), skipped):
+    for frame in FrameReader(find_sources(0, []), skipped):
         frames.append(frame)
         time.sleep(0.05)
     numbers = [frame.index for frame in frames]
@@ -80,10 +82,38 @@ def test_a_played_video_comes_at_its_own_speed_and_counts_waiting() -> None:
 
     start = time.monotonic()
     frames = []
-    for frame in read_frames(find_sources(Played(Video()), []), []):
+    for frame in FrameReader(find_sources(Played(Video()), []), []):
         frames.append(frame)
         time.sleep(0.05)
     assert 0.15 < time.monotonic() - start
     assert frames[0].index == 0 and frames[-1].index == 9 and len(frames) < 10
     assert [frame.time for frame in frames] == [frame.index / 50 for frame in frames]
     assert all(start <= frame.arrived for frame in frames)
+
+
+@pytest.mark.parametrize('det_every', [1, 5])
+def test_a_source_that_hangs_is_left_at_once(inferencer: PoseInferencer, monkeypatch: pytest.MonkeyPatch,
+                                             det_every: int) -> None:
+    monkeypatch.setattr(background, 'LEAVING', 0.2)
+    sends = threading.Event()
+
+    class Hanging:
+        name, live, num_frames = 'hanging', False, None
+
+        def frames(self):
+            yield Frame('hanging', 0, np.zeros((32, 32, 3), np.uint8), 0.)
+            sends.wait(20)
+
+    class NotBegun:
+        name, live, num_frames = 'later', False, None
+
+        def frames(self):
+            pytest.fail('it is read although the stream was left')
+
+    stream = inferencer([Played(Hanging()), Played(NotBegun())], det_every=det_every)
+    next(stream)
+    start = time.monotonic()
+    stream.close()
+    took = time.monotonic() - start
+    sends.set()
+    assert took < 5 and not stream.skipped

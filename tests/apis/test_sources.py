@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rsn_mm.apis.frames import FrameReader
 from rsn_mm.apis.results import Skipped
-from rsn_mm.apis.sources import find_sources, read_frames
+from rsn_mm.apis.sources import find_sources
 from rsn_mm.pictures import UnusableInput, as_bgr, read_picture
 from rsn_mm.pictures.jpeg import is_cut_short
 
@@ -178,7 +179,7 @@ def test_a_video_that_ends_early_keeps_its_frames(video: Path) -> None:
     data = video.read_bytes()
     video.write_bytes(data[:len(data) * 6 // 10])
     skipped: List[Skipped] = []
-    frames = list(read_frames(find_sources(video, []), skipped))
+    frames = list(FrameReader(find_sources(video, []), skipped))
     assert 0 < len(frames) < 9
     assert skipped == [(str(video), f'it ends after {len(frames)} of 10 frames')]
 
@@ -186,5 +187,5 @@ def test_a_video_that_ends_early_keeps_its_frames(video: Path) -> None:
 def test_a_video_that_is_none(tmp_path: Path) -> None:
     (tmp_path / 'a.mp4').write_bytes(b'no video')
     skipped: List[Skipped] = []
-    assert list(read_frames(find_sources(tmp_path, []), skipped)) == []
+    assert list(FrameReader(find_sources(tmp_path, []), skipped)) == []
     assert 'cannot be opened' in skipped[0].reason

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from rsn_mm.apis import PoseInferencer
-from rsn_mm.apis.sources import find_sources, read_frames
+from rsn_mm.apis.frames import FrameReader
+from rsn_mm.apis.sources import find_sources
 from rsn_mm.apis.videos import check_ends, is_video
 
 # Ten frames a 30th of a second apart, then ten half a second apart: milliseconds.
@@ -55,7 +56,7 @@ def test_a_variable_frame_rate(inferencer: PoseInferencer, tmp_path: Path, name:
 
 def read_all(*paths: Path) -> List[list]:
     skipped: list = []
-    frames = [list(read_frames(find_sources(path, []), skipped)) for path in paths]
+    frames = [list(FrameReader(find_sources(path, []), skipped)) for path in paths]
     assert skipped == []
     return frames
 
@@ -83,7 +84,7 @@ def test_a_cut_video_is_said(tmp_path: Path, name: str) -> None:
     video = make_video(tmp_path / name, times=[33 * n for n in range(20)])
     video.write_bytes(video.read_bytes()[:video.stat().st_size * 6 // 10])
     skipped: list = []
-    frames = list(read_frames(find_sources(video, []), skipped))
+    frames = list(FrameReader(find_sources(video, []), skipped))
     assert 5 < len(frames) < 19
     if name != 'a.ts':  # which tells neither its length nor its frames
         assert f'it ends after {len(frames)}' in skipped[0].reason
@@ -135,7 +136,7 @@ def test_web_addresses(inferencer: PoseInferencer, address: str, tmp_path: Path)
     Image.fromarray(NOISE[0]).save(tmp_path / 'p.jpg', exif=exif)
     make_video(tmp_path / 'v.mkv')
     for name in ('/p.jpg', '/p.jpg?size=1', '/moved/p.jpg'):
-        frame, = read_frames(find_sources(address + name, []), [])
+        frame, = FrameReader(find_sources(address + name, []), [])
         np.testing.assert_array_equal(frame.image, read_all(tmp_path / 'p.jpg')[0][0].image)
     stream = inferencer([address + '/v.mkv', address + '/p.jpg?size=1', address + '/none.png'], out=tmp_path / 'out')
     assert len(list(stream)) == 21

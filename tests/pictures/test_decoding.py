@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from rsn_mm.apis.sources import find_sources, read_frames
+from rsn_mm.apis.frames import FrameReader
+from rsn_mm.apis.sources import find_sources
 from rsn_mm.datasets.photos import Photo, photo_fault
 from rsn_mm.pictures import CutShort, NoPicture, UnusableInput, decode_picture
 from rsn_mm.pictures.frames import count_frames, decode_frames
@@ -33,7 +34,7 @@ def by_every_way(data: bytes, folder: Path, suffix: str, fault: Optional[str] = 
     path = folder / f'picture{suffix}'
     path.write_bytes(data)
     skipped: list = []
-    found = [frame.image for frame in read_frames(find_sources(path, skipped), skipped)]
+    found = [frame.image for frame in FrameReader(find_sources(path, skipped), skipped)]
     assert not skipped
     found.append(LoadImage()(dict(img_path=str(path)))['img'])
     said = photo_fault(Photo(str(path), 1, found[0].shape[1::-1]))
