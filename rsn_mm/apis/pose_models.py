@@ -157,7 +157,7 @@ def load_estimator(pose: str, weights: Optional[str], device: str = 'cpu',
     """MMPose's estimator in eval mode, with ``cfg`` and ``dataset_meta``, as ``init_model`` makes it.
 
     Raises:
-        FileNotFoundError, ValueError: if the config or the weights are missing, or do not fit each other.
+        FileNotFoundError, ValueError: if the config or the weights are missing, do not fit each other, or are no numbers.
     """
     config, listed_weights = find_model(pose)
     missing = [key for key in ('model', 'test_dataloader') if not config.get(key)]
@@ -166,7 +166,12 @@ def load_estimator(pose: str, weights: Optional[str], device: str = 'cpu',
     checkpoint = find_weights('weights', weights, listed_weights, random_weights)
     with quiet_loading(), lean_imports():
         from mmpose.apis.inference import init_model
-        return init_model(config, checkpoint, device=device)
+        estimator = init_model(config, checkpoint, device=device)
+    broken = [name for name, tensor in estimator.state_dict().items() if not tensor.isfinite().all()]
+    if broken:
+        raise ValueError(f'The weights {checkpoint!r} are NaN or infinite in {len(broken)} tensors, {broken[0]!r} first: their '
+                         'training diverged. Take a checkpoint from before.')
+    return estimator
 
 
 def default_batch_size(device: str, flip_test: bool = False) -> int:

@@ -8,6 +8,7 @@ from typing import List
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmpose.apis import inference_topdown, init_model
 
 from rsn_mm.apis import PoseInferencer, PoseResult
@@ -273,6 +274,15 @@ def test_an_exception_of_the_writer_comes_out(inferencer: PoseInferencer, pictur
 
 def fail(*args) -> None:
     raise OSError('disk full')
+
+
+def test_weights_of_a_training_that_diverged(tiny, tmp_path: Path) -> None:
+    checkpoint = torch.load(tiny.weights)
+    name = next(key for key, tensor in checkpoint['state_dict'].items() if tensor.is_floating_point())
+    checkpoint['state_dict'][name][0] = float('nan')
+    torch.save(checkpoint, tmp_path / 'diverged.pth')
+    with pytest.raises(ValueError, match=f"diverged.pth' are NaN or infinite in 1 tensors, '{name}' first"):
+        PoseInferencer(tiny.config, str(tmp_path / 'diverged.pth'))
 
 
 def test_weights_must_be_given_or_renounced(tiny, tmp_path: Path) -> None:
