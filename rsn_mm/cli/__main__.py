@@ -11,6 +11,8 @@ def run_as_process() -> int:
     claim_process()
     try:
         status = main()
+        # After an interrupt inside exec(), which makes named tuples, `python -m` ends by the signal, until another exec().
+        exec('')
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # who reads the output, such as head, has seen enough

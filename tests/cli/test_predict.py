@@ -80,6 +80,23 @@ def test_argparse_errors_exit_with_2(arguments: List[str], capsys) -> None:
     assert exited.value.code == 2 and 'usage' in said and 'invalid' not in said.replace('invalid choice', '')
 
 
+def test_an_interrupt_ends_with_its_exit_code_wherever_it_comes(tmp_path: Path) -> None:
+    (tmp_path / 'interrupted.py').write_text('''
+import sys
+from rsn_mm.cli import __main__ as command
+
+def main():
+    try:
+        exec('raise KeyboardInterrupt')
+    except KeyboardInterrupt:
+        return 130
+
+command.main = main
+sys.exit(command.run_as_process())
+''')
+    assert subprocess.run([sys.executable, '-m', 'interrupted'], cwd=tmp_path).returncode == 130
+
+
 def test_ctrl_c_leaves_whole_files(tiny, pictures, tmp_path: Path) -> None:
     writer = cv2.VideoWriter(str(tmp_path / 'long.avi'), cv2.VideoWriter_fourcc(*'XVID'), 10., (96, 72))
     frame = cv2.resize(pictures[0], (96, 72))
