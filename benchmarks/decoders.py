@@ -2,8 +2,8 @@
 
     python benchmarks/decoders.py --config rsn18_lsp_128x96 --checkpoint WEIGHTS
 
-The network runs once, with flip test, over the config's test data; each decoder then gets its heatmaps, and the config's
-own metrics its joints.
+The network runs once, with flip test, over the config's test data or, for a choice to be made, those of its validation; each
+decoder then gets its heatmaps, and the config's own metrics its joints.
 """
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -22,7 +22,7 @@ from rsn_mm.codecs.gaussian_targets import PEAK
 from rsn_mm.codecs.quarter_offset_heatmap import SCORE_OF_NOTHING
 from rsn_mm.deploy import default_device
 
-METRICS = ('/AP', '/AP .75', '/PCK', '/PCKh')
+METRICS = ('/AP', '/AP .75', '/PCK', '/tPCK', '/PCKh')
 # One person's heatmaps (K, H, W) to keypoints (1, K, 2) in input px, and scores (1, K).
 Decoder = Callable[[np.ndarray], Tuple[np.ndarray, np.ndarray]]
 
@@ -31,14 +31,15 @@ def main() -> None:
     arguments = parser(__doc__.splitlines()[0])
     arguments.add_argument('--config', default='rsn18_lsp_128x96', help='name or path')
     arguments.add_argument('--checkpoint', help='its weights, where they are not part of the package')
-    arguments.add_argument('--persons', type=int, help='so many of the test data; AP counts the rest as missed (default: all)')
+    arguments.add_argument('--split', choices=('test', 'val'), default='test')
+    arguments.add_argument('--persons', type=int, help='so many of these data; AP counts the rest as missed (default: all)')
     args = arguments.parse_args()
     model = load_estimator(args.config, args.checkpoint, default_device())
     config = model.cfg
-    batches = list(predicted(model, config, args.persons))
-    report = Report('decoders', f'{args.config}: decoders on the same heatmaps, percent')
+    batches = list(predicted(model, config[f'{args.split}_dataloader'], args.persons))
+    report = Report('decoders', f'{args.config}, {args.split}: decoders on the same heatmaps, percent')
     for name, decode in decoders(model.head.decoder).items():
-        metrics = evaluate(model, config, batches, decode)
+        metrics = evaluate(model, config[f'{args.split}_evaluator'], batches, decode)
         report.add_values(name, **{metric: f'{100 * value:.2f}' for metric, value in metrics.items()})
     persons = sum(len(samples) for _, samples in batches)
     report.note(f'{persons} persons, annotated boxes. Argmax, DARK and the quarter offset take a joint of cell n to lie at n * '
@@ -72,9 +73,8 @@ def decoders(codec: Any) -> Dict[str, Decoder]:
 
 
 @torch.no_grad()
-def predicted(model: nn.Module, config: Any, persons: Optional[int]) -> Any:
+def predicted(model: nn.Module, loader: Any, persons: Optional[int]) -> Any:
     """Batches of (heatmaps (B, K, H, W), data samples)."""
-    loader = config.test_dataloader
     loader.dataset.indices = persons
     test_cfg = dict(model.test_cfg, output_heatmaps=True)
     for batch in Runner.build_dataloader(loader):
@@ -86,9 +86,8 @@ def predicted(model: nn.Module, config: Any, persons: Optional[int]) -> Any:
         yield np.stack([field.heatmaps.float().cpu().numpy() for field in fields]), data['data_samples']
 
 
-def evaluate(model: nn.Module, config: Any, batches: List[Any], decode: Decoder) -> Dict[str, float]:
-    """The config's metrics of what ``decode`` makes of the heatmaps."""
-    metrics = config.test_evaluator
+def evaluate(model: nn.Module, metrics: Any, batches: List[Any], decode: Decoder) -> Dict[str, float]:
+    """The metrics of what ``decode`` makes of the heatmaps."""
     evaluator = Evaluator(metrics if isinstance(metrics, list) else [metrics])
     evaluator.dataset_meta = model.dataset_meta
     count = 0
