@@ -1,10 +1,13 @@
 """JSON files from anywhere, whole or broken."""
 import json
 from pathlib import Path
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Union
+
+import msgspec
 
 # What compressed files begin with.
 _COMPRESSED = {b'\x1f\x8b': 'gzip', b'PK\x03\x04': 'zip', b'BZh': 'bzip2', b'\xfd7zXZ': 'xz', b'\x28\xb5\x2f\xfd': 'zstd'}
+Replacements = Mapping[str, Callable[[Any], Any]]
 
 
 def read_json(path: Union[str, Path]) -> Any:
@@ -17,12 +20,13 @@ def read_json(path: Union[str, Path]) -> Any:
     return parse_json(Path(path).read_bytes())
 
 
-def parse_json(data: bytes, object_hook: Optional[Callable[[dict], Any]] = None) -> Any:
-    """Content of JSON in UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
+def parse_json(data: bytes, items: Optional[Replacements] = None) -> Any:
+    """Content of JSON in UTF-8, UTF-16 or UTF-32, with or without a byte order mark, as ``json.loads`` has it.
 
     Args:
         data (bytes): A whole file.
-        object_hook (Callable, optional): Makes something else of each object, as in ``json.loads``.
+        items (Mapping, optional): By the name of a list in the outermost object, what is called with each of its items as
+            soon as it is read, and makes the item that is kept. A large list is never held as it stands in the file.
 
     Raises:
         ValueError: saying why, if it is not JSON, or nested deeper than Python reads.
@@ -30,9 +34,26 @@ def parse_json(data: bytes, object_hook: Optional[Callable[[dict], Any]] = None)
     for start, name in _COMPRESSED.items():
         if data.startswith(start):
             raise ValueError(f'it is no JSON file but compressed by {name}: unpack it first')
+    try:
+        return _parse_part_by_part(data, items) if items else msgspec.json.decode(data)
+    except (ValueError, RecursionError):  # The standard library reads NaN and UTF-16, too, and says what is wrong.
+        return _parse_whole(data, items or {})
+
+
+def _parse_part_by_part(data: bytes, items: Replacements) -> Any:
+    """The ends of parts are found first, which takes little; then one part after the other becomes objects."""
+    try:
+        parts = msgspec.json.decode(data, type=Dict[str, msgspec.Raw])
+    except msgspec.ValidationError:  # no object
+        return msgspec.json.decode(data)
+    return {name: [items[name](msgspec.json.decode(item)) for item in msgspec.json.decode(part, type=List[msgspec.Raw])]
+            if name in items else msgspec.json.decode(part) for name, part in parts.items()}
+
+
+def _parse_whole(data: bytes, items: Replacements) -> Any:
     encoding = json.detect_encoding(data)
     try:
-        return json.loads(data.decode(encoding), object_hook=object_hook)
+        content = json.loads(data.decode(encoding))
     except RecursionError as error:
         raise ValueError('it is nested too deeply') from error
     except UnicodeDecodeError as error:
@@ -40,3 +61,7 @@ def parse_json(data: bytes, object_hook: Optional[Callable[[dict], Any]] = None)
                          f'{error.reason}') from error
     except ValueError as error:
         raise ValueError(f'it is no whole JSON file: {error}') from error
+    for name, replacement in items.items():
+        if isinstance(content, dict) and isinstance(content.get(name), list):
+            content[name] = list(map(replacement, content[name]))
+    return content

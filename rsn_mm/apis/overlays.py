@@ -1,5 +1,4 @@
 """Pictures of predicted poses beside annotated ones."""
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Dict, List, Sequence
@@ -12,6 +11,7 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 
+from ..json_files import read_json
 from ..pictures import read_picture
 from .drawing import score_threshold_of
 
@@ -31,9 +31,9 @@ def draw_beside_truth(annotations: Path, images: Path, predictions: Path, out: P
     Returns:
         list[Path]: The files written.
     """
-    truth = json.loads(annotations.read_text())
+    truth = read_json(annotations)
     annotated = _by_image(truth['annotations'])
-    predicted = _by_image(json.loads(predictions.read_text()))
+    predicted = _by_image(read_json(predictions))
     crowded = sorted(truth['images'], key=lambda image: len(annotated[image['id']]), reverse=True)
 
     visualizer = PoseLocalVisualizer(radius=3, line_width=2)

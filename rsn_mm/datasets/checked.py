@@ -41,7 +41,7 @@ _FROM_FILE_TO_BYTES = ('_load_annotations', 'parse_data_info', '_get_topdown_dat
 
 
 class CheckedFiles(_Dataset):
-    """Mixin in front of one of MMPose's data sets. It hands out their persons, in a third of the time.
+    """Mixin in front of one of MMPose's data sets. It hands out their persons, in a fifth of the time.
 
     Persons whose annotation or detected box cannot be used (``rsn_mm.datasets.kinds.KINDS`` says which) are left out; how
     many and which, the log says. In training, persons whose photo ``rsn_mm.LoadImage`` cannot read are replaced by others,

@@ -35,16 +35,16 @@ class Outline:
 
 
 def read_packed(data: bytes) -> Any:
-    """Content of a JSON file whose objects have an :class:`Outline` as ``segmentation``, if they have one.
+    """Content of a JSON file whose ``annotations`` have an :class:`Outline` as ``segmentation``, if they have one.
 
     Raises:
         ValueError: saying why, if it is none.
     """
-    return parse_json(data, _pack_outline)
+    return parse_json(data, {'annotations': _pack_outline})
 
 
-def _pack_outline(entry: Dict[str, Any]) -> Dict[str, Any]:
-    if 'segmentation' in entry:
+def _pack_outline(entry: Any) -> Any:
+    if isinstance(entry, dict) and 'segmentation' in entry:
         entry['segmentation'] = Outline(entry['segmentation'])
     return entry
 

@@ -103,10 +103,10 @@ def test_memory_while_reading(file: str) -> None:
 
 
 def test_outlines_come_out_of_pickles_as_lists(tmp_path: Path) -> None:
-    (tmp_path / 'a.json').write_text('{"segmentation": [[1, 2.5]], "other": {"segmentation": {"counts": [3]}}}')
-    content = read_packed((tmp_path / 'a.json').read_bytes())
-    assert isinstance(content['segmentation'], Outline) and content['segmentation'].unpack() == [[1, 2.5]]
-    assert pickle.loads(pickle.dumps(content)) == dict(segmentation=[[1, 2.5]], other=dict(segmentation=dict(counts=[3])))
+    (tmp_path / 'a.json').write_text('{"annotations": [{"segmentation": [[1, 2.5]]}, {"segmentation": {"counts": [3]}}, 4]}')
+    content = read_packed((tmp_path / 'a.json').read_bytes())['annotations']
+    assert isinstance(content[0]['segmentation'], Outline) and content[0]['segmentation'].unpack() == [[1, 2.5]]
+    assert pickle.loads(pickle.dumps(content)) == [dict(segmentation=[[1, 2.5]]), dict(segmentation=dict(counts=[3])), 4]
 
 
 def test_join_is_mmengines_serialization() -> None:
