@@ -39,8 +39,8 @@ class TestStandardLibrary:
             assert repr(parse_json(whole.encode())) == repr(json.loads(whole))
             assert repr(parse_json(whole.encode(), {'a': lambda item: item})) == repr(json.loads(whole))
 
-    @pytest.mark.parametrize('text', ['{"a": 1}\0', '{"a": [1, 01]}', '{"a": [1, 2], "b": [3', '{"a": [{"b": 1}, {"c"}]}', '[1] 2',
-                                      '{"a": 1', ''])
+    @pytest.mark.parametrize('text', ['{"a": 1}\0', '{"a": [1, 01]}', '{"a": [1, 2], "b": [3', '{"a": [{"b": 1}, {"c"}]}',
+                                      '[1] 2', '{"a": 1', ''])
     def test_the_same_refusal(self, text: str) -> None:
         with pytest.raises(ValueError) as expected:
             json.loads(text)
