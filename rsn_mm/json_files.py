@@ -3,8 +3,6 @@ import json
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 
-import msgspec
-
 # What compressed files begin with.
 _COMPRESSED = {b'\x1f\x8b': 'gzip', b'PK\x03\x04': 'zip', b'BZh': 'bzip2', b'\xfd7zXZ': 'xz', b'\x28\xb5\x2f\xfd': 'zstd'}
 Replacements = Mapping[str, Callable[[Any], Any]]
@@ -35,19 +33,25 @@ def parse_json(data: bytes, items: Optional[Replacements] = None) -> Any:
         if data.startswith(start):
             raise ValueError(f'it is no JSON file but compressed by {name}: unpack it first')
     try:
-        return _parse_part_by_part(data, items) if items else msgspec.json.decode(data)
-    except (ValueError, RecursionError):  # The standard library reads NaN and UTF-16, too, and says what is wrong.
+        return _parse_by_parts(data, items or {})
+    except (ImportError, ValueError, RecursionError):
+        # The standard library is always there, takes three times as long, reads NaN and UTF-16, too, and says what is wrong.
         return _parse_whole(data, items or {})
 
 
-def _parse_part_by_part(data: bytes, items: Replacements) -> Any:
+def _parse_by_parts(data: bytes, items: Replacements) -> Any:
     """The ends of parts are found first, which takes little; then one part after the other becomes objects."""
+    from msgspec import Raw, ValidationError
+    from msgspec.json import decode
+
+    if not items:
+        return decode(data)
     try:
-        parts = msgspec.json.decode(data, type=Dict[str, msgspec.Raw])
-    except msgspec.ValidationError:  # no object
-        return msgspec.json.decode(data)
-    return {name: [items[name](msgspec.json.decode(item)) for item in msgspec.json.decode(part, type=List[msgspec.Raw])]
-            if name in items else msgspec.json.decode(part) for name, part in parts.items()}
+        parts = decode(data, type=Dict[str, Raw])
+    except ValidationError:  # no object
+        return decode(data)
+    return {name: [items[name](decode(item)) for item in decode(part, type=List[Raw])] if name in items else decode(part)
+            for name, part in parts.items()}
 
 
 def _parse_whole(data: bytes, items: Replacements) -> Any:

@@ -2,6 +2,7 @@
 import gzip
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,8 +50,11 @@ class TestStandardLibrary:
                 parse_json(text.encode(), items)
 
 
-@pytest.mark.parametrize('encoding', ['utf-8', 'utf-16'])
-def test_items_are_replaced_as_they_are_read(encoding: str) -> None:
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-16', 'without msgspec'])
+def test_items_are_replaced_as_they_are_read(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if encoding.startswith('without'):
+        monkeypatch.setitem(sys.modules, 'msgspec', None)
+        encoding = 'utf-8'
     text = '{"other": {"a": [1]}, "a": [1, {"b": [2]}, null], "b": 3, "c": {"d": 4}}'
     found = parse_json(text.encode(encoding), {'a': repr, 'b': repr, 'c': repr, 'd': repr})
     assert found == {'other': {'a': [1]}, 'a': ['1', "{'b': [2]}", 'None'], 'b': 3, 'c': {'d': 4}}
