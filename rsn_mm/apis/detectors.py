@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Protocol, Seq
 import numpy as np
 import torch
 
+from ..deploy.torch_runtime import numbered
 from ..pictures import UnusableInput
 from .frames import Frame
 from .quiet import quiet_loading
@@ -141,7 +142,7 @@ class MMDetDetector:
         weights = find_weights('det_weights', weights, found.weights, random_weights)
         known = (NO_CLASS_NAMES, ) if config in DETECTORS else ()  # to find people, and nothing else
         with quiet_loading(*known), DefaultScope.overwrite_default_scope('mmdet'):
-            self.model = init_detector(found.config, weights, device=device)
+            self.model = init_detector(found.config, weights, device=str(numbered(device)))
             steps = get_test_pipeline_cfg(self.model.cfg.copy())
             steps[0].type = 'mmdet.LoadImageFromNDArray'
             self._pipeline = Compose(steps)

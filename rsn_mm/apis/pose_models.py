@@ -11,6 +11,7 @@ from ..compat import lean_imports
 from ..deploy import PoseMetadata, check_torch_device, default_device, load_runtime
 from ..deploy.half import cast
 from ..deploy.precision import DTYPES, select, torch_precisions
+from ..deploy.torch_runtime import numbered
 from ..files import given_path
 from ..models import MultiStageHead
 from .configs import find_model, find_weights
@@ -166,7 +167,7 @@ def load_estimator(pose: str, weights: Optional[str], device: str = 'cpu',
     checkpoint = find_weights('weights', weights, listed_weights, random_weights)
     with quiet_loading(), lean_imports():
         from mmpose.apis.inference import init_model
-        estimator = init_model(config, checkpoint, device=device)
+        estimator = init_model(config, checkpoint, device=str(numbered(device)))
     broken = [name for name, tensor in estimator.state_dict().items() if not tensor.isfinite().all()]
     if broken:
         raise ValueError(f'The weights {checkpoint!r} are NaN or infinite in {len(broken)} tensors, {broken[0]!r} first: their '

@@ -1,11 +1,14 @@
 """A network on a GPU as CUDA graphs: one launch in place of hundreds, which is what a small batch costs."""
 import logging
+from threading import Lock
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from torch import Tensor, cuda
 
 # Below the first of them a batch is filled up to a power of two, above to a multiple of a half of one.
 POWERS_OF_TWO_UP_TO = 16
+# PyTorch allows one capture at a time in a process, whoever captures. Nor may a device be waited for meanwhile.
+CAPTURING = Lock()
 
 
 def batch_sizes(most: int) -> List[int]:
@@ -36,6 +39,8 @@ class CudaGraphs:
         self._captured: Dict[int, Tuple[cuda.CUDAGraph, Any]] = {}
         self._pool: Optional[Any] = None
         self._fails = False
+        # PyTorch's own for captures is of the device that was captured on first: on another one it would capture nothing.
+        self._stream = cuda.Stream(inputs.device)
 
     def __call__(self, rows: int) -> Any:
         """Results of the first rows, valid until the next call."""
@@ -62,16 +67,17 @@ class CudaGraphs:
         return sorted(self._captured)
 
     def _capture(self, inputs: Tensor) -> Tuple[cuda.CUDAGraph, Any]:
-        # First as it is, beside the current stream: cuDNN chooses its kernels, and may wait for the device while it does.
-        stream = cuda.Stream()
-        stream.wait_stream(cuda.current_stream())
-        with cuda.stream(stream):
+        current = cuda.current_stream()
+        # The current stream is put back here, as PyTorch does not do it after a capture that was broken.
+        with CAPTURING, cuda.stream(self._stream):
+            self._stream.wait_stream(current)
+            # First as it is: cuDNN chooses its kernels, and may wait for the device while it does.
             for _ in range(2):
                 self._function(inputs)
-        cuda.current_stream().wait_stream(stream)
-        graph = cuda.CUDAGraph()
-        # Other threads (a detector, other models of a server) may use the GPU meanwhile.
-        with cuda.graph(graph, pool=self._pool, capture_error_mode='thread_local'):
-            outputs = self._function(inputs)
+            graph = cuda.CUDAGraph()
+            # Other threads (a detector, other models of a server) may use the GPU meanwhile.
+            with cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode='thread_local'):
+                outputs = self._function(inputs)
+        current.wait_stream(self._stream)
         self._pool = graph.pool()
         return graph, outputs

@@ -92,10 +92,16 @@ class FusedConv(nn.Module):
                 and not torch.jit.is_tracing() and not torch.is_autocast_enabled('cuda') and x.numel() > 0)
 
     def _forward_cudnn(self, x: Tensor, add: Optional[Tensor]) -> Tensor:
-        arguments = (self.bias, self.stride, self.padding, self.dilation, self.groups)
-        if add is None:
-            return torch.cudnn_convolution_relu(x, self.weight, *arguments)
-        return torch.cudnn_convolution_add_relu(x, self.weight, add, 1., *arguments)
+        # Not cudnn_convolution_relu: it has cuDNN add 0 times what lies in the memory of the result, which may be NaN.
+        add, factor = (self._nothing(x), 0.) if add is None else (add, 1.)
+        return torch.cudnn_convolution_add_relu(
+            x, self.weight, add, factor, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+    def _nothing(self, x: Tensor) -> Tensor:
+        """Zeros of the output's size, channels last."""
+        sizes = ((size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1 for size, padding, dilation, kernel, stride
+                 in zip(x.shape[2:], self.padding, self.dilation, self.weight.shape[2:], self.stride))
+        return x.new_zeros(len(x), *sizes, len(self.weight)).permute(0, 3, 1, 2)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> 'FusedConv':
         self._packed = None  # the weights move or change their type
@@ -116,7 +122,7 @@ def _onednn_available() -> bool:
 
 
 ONEDNN = _onednn_available()
-CUDNN = all(hasattr(torch, name) for name in ('cudnn_convolution_relu', 'cudnn_convolution_add_relu'))
+CUDNN = hasattr(torch, 'cudnn_convolution_add_relu')
 
 
 def fused_conv_module(module: ConvModule) -> Optional[nn.Module]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, cuda
 
 from .base import Outputs
-from .cuda_graphs import CudaGraphs, batch_sizes
+from .cuda_graphs import CAPTURING, CudaGraphs, batch_sizes
 from .torch_runtime import TorchRuntime
 
 # Keypoints and scores are one tensor on the device, and its columns.
@@ -38,6 +38,10 @@ class GpuRuntime(TorchRuntime):
         super().__init__(*args, **kwargs)
         self._graphs: Optional[CudaGraphs] = None
         self._lock = Lock()  # all threads write to the same fixed tensor
+        with cuda.device(self.device):
+            # One stream for all of them, whatever stream each is at: a batch is over before the next one overwrites it.
+            self._stream = cuda.Stream(self.device)
+            self._stream.wait_stream(cuda.current_stream())  # the weights are on their way
         self._warned = False
 
     def empty_crops(self, count: int) -> np.ndarray:
@@ -48,21 +52,22 @@ class GpuRuntime(TorchRuntime):
         sent: List[_Sent] = []
         done = 0
         while done < len(images):
-            batch = self._sent(torch.from_numpy(images[done:done + self.max_batch]), names)
+            most = self.max_batch
+            batch = self._sent(torch.from_numpy(images[done:done + most]), names, most)
             if batch is None:
-                self._halve()
+                self._halve(most)
             else:
                 sent.append(batch)
                 done += len(batch.crops)
         return lambda: self._fetched(sent, len(images), names)
 
-    def _sent(self, crops: Tensor, names: Sequence[str]) -> Optional[_Sent]:
-        """A batch of at most ``max_batch`` crops under way, or None where there is too little memory for it."""
+    def _sent(self, crops: Tensor, names: Sequence[str], most: int) -> Optional[_Sent]:
+        """The first crops, up to a batch, under way, or None where there is too little memory for batches of ``most``."""
         try:
-            with self._lock, cuda.device(self.device), torch.inference_mode():
-                return self._send(crops, names)
+            with self._lock, cuda.device(self.device), cuda.stream(self._stream), torch.inference_mode():
+                return self._send(crops[:self.max_batch], names)  # another thread may have halved it
         except cuda.OutOfMemoryError:
-            if self.max_batch == 1:
+            if most == 1:
                 raise
         return None
 
@@ -90,14 +95,18 @@ class GpuRuntime(TorchRuntime):
             results['joints'] = torch.cat([keypoints, scores.unsqueeze(-1)], dim=-1)
         return results
 
-    def _halve(self) -> None:
+    def _halve(self, failed: int) -> None:
+        """Batches of ``failed`` crops do not fit. Of several threads that find so the first one halves them."""
         with self._lock:
-            cuda.synchronize(self.device)  # the graphs may be running
+            if self.max_batch != failed:
+                return
+            with CAPTURING:
+                cuda.synchronize(self.device)  # the graphs may be running
             self._graphs = None
             cuda.empty_cache()
-            self.max_batch //= 2
+            self.max_batch = failed // 2
         logging.getLogger(__name__).warning('The GPU has too little memory for %d persons at once: from now on it gets %d.',
-                                            2 * self.max_batch, self.max_batch)
+                                            failed, failed // 2)
 
     def _fetched(self, sent: Sequence[_Sent], count: int, names: Sequence[str]) -> Outputs:
         outputs = self._empty_outputs(count, names)

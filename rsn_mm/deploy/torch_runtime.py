@@ -1,4 +1,6 @@
 """A pose model in PyTorch."""
+from typing import Union
+
 import numpy as np
 import torch
 from mmpose.models import TopdownPoseEstimator
@@ -25,7 +27,7 @@ class TorchRuntime(PoseRuntime):
     def __init__(self, model: TopdownPoseEstimator, device: str = 'cpu', precision: str = 'auto', outputs: str = 'joints',
                  flip_test: bool = False, max_batch: int = 8, fused: bool = True) -> None:
         check_model(model)
-        self.device = torch.device(device)
+        self.device = numbered(device)
         self.precision = select(precision, torch_precisions(self.device), f'PyTorch on {self.device}')
         flip_indices = flip_indices_of(getattr(model, 'dataset_meta', None), model.head.out_channels) if flip_test else None
         pad_branches_to = GPU_BRANCHES if self.device.type == 'cuda' else 1
@@ -38,3 +40,11 @@ class TorchRuntime(PoseRuntime):
         if 'keypoints' in self.metadata.outputs:
             outputs['keypoints'], outputs['scores'] = self.graph.codec.decode_batch(outputs['heatmaps'])
         return {name: outputs[name].cpu().numpy() for name in self.metadata.outputs}
+
+
+def numbered(device: Union[str, torch.device]) -> torch.device:
+    """'cuda' as the GPU that it stands for in this thread (``torch.cuda.set_device``): in others it stands for the first."""
+    device = torch.device(device)
+    if device.type != 'cuda' or device.index is not None:
+        return device
+    return torch.device('cuda', torch.cuda.current_device() if torch.cuda.is_initialized() else 0)

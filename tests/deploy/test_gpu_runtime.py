@@ -1,5 +1,8 @@
 """How a batch runs on a GPU, without one: graphs are recorded and replayed on the CPU, kernels counted on fake tensors."""
+import threading
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, List
 
 import numpy as np
@@ -14,6 +17,7 @@ from rsn_mm.deploy.cuda_graphs import batch_sizes
 from rsn_mm.deploy.fuse import FusedResidualStepsBlock
 from rsn_mm.deploy.gpu_runtime import GpuRuntime
 from rsn_mm.deploy.graph import PoseGraph
+from rsn_mm.deploy.torch_runtime import numbered
 from rsn_mm.models.multi_stage import NARROW
 
 from .conftest import FLIP_INDICES, INPUT_SIZE, make_model
@@ -108,6 +112,7 @@ def test_where_capture_fails(model: nn.Module, many_crops: np.ndarray, cuda: Fak
     for count in (7, 3, 7):
         np.testing.assert_allclose(runtime(many_crops[:count]).keypoints, expected(many_crops[:count]).keypoints, atol=1e-3)
     assert 'replay' not in cuda.log
+    assert len(cuda.streams) == 1 and cuda.current_stream() is cuda.default_stream, 'none is left as the current one'
     assert caplog.text.count('No CUDA graph could be captured') == 1 and 'not permitted' in caplog.text
 
 
@@ -132,6 +137,91 @@ def test_too_little_memory(model: nn.Module, many_crops: np.ndarray, cuda: FakeC
     runtime._graphs = None
     with pytest.raises(torch.cuda.OutOfMemoryError):
         runtime(many_crops)
+
+
+def test_threads_that_find_too_little_memory_halve_once(model: nn.Module, many_crops: np.ndarray, cuda: FakeCuda,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime, expected = GpuRuntime(model, max_batch=2), load_runtime(model)
+    computed, send, together = runtime._computed, runtime._send, threading.Barrier(2)
+    met = threading.local()
+
+    def limited(images: Tensor) -> Any:
+        if len(images) > 1:
+            raise torch.cuda.OutOfMemoryError('CUDA out of memory')
+        return computed(images)
+
+    halve = runtime._halve
+
+    def halve_together(*args: Any) -> None:
+        if not hasattr(met, 'once'):
+            met.once = True
+            together.wait(10)
+        halve(*args)
+
+    monkeypatch.setattr(runtime, '_computed', limited)
+    monkeypatch.setattr(runtime, '_halve', halve_together)
+    monkeypatch.setattr(runtime, '_send', lambda crops, names: send(crops, names) if len(crops) else pytest.fail('no crops'))
+    with ThreadPoolExecutor(2) as threads:
+        for joints in threads.map(runtime, [many_crops[:4], many_crops[4:8]], timeout=30):
+            assert len(joints.keypoints) == 4
+    assert runtime.max_batch == 1
+    np.testing.assert_allclose(runtime(many_crops[:2]).keypoints, expected(many_crops[:2]).keypoints, atol=1e-3)
+
+
+def test_batches_are_cut_to_what_another_thread_has_halved(model: nn.Module, many_crops: np.ndarray, cuda: FakeCuda) -> None:
+    runtime, expected = GpuRuntime(model, max_batch=8), load_runtime(model)
+    sent, done = runtime._sent, []
+
+    def halved_meanwhile(*args: Any) -> Any:
+        if not done:
+            done.append(runtime._halve(8))
+        return sent(*args)
+
+    runtime._sent = halved_meanwhile
+    np.testing.assert_allclose(runtime(many_crops[:8]).keypoints, expected(many_crops[:8]).keypoints, atol=1e-3)
+
+
+def test_threads_with_streams_of_their_own_come_after_each_other(model: nn.Module, many_crops: np.ndarray,
+                                                                 cuda: FakeCuda) -> None:
+    """All write to one tensor on the device: only on one stream a batch is over before the next one overwrites it."""
+    runtime = GpuRuntime(model, max_batch=4)
+
+    def run(stream: Any) -> None:
+        with cuda.stream(stream):
+            runtime(many_crops[:6])
+            assert cuda.current_stream() is stream
+
+    with ThreadPoolExecutor(2) as threads:
+        [*threads.map(run, [cuda.Stream(), cuda.Stream()])]
+    assert len(cuda.streams) == 1 and cuda.default_stream not in cuda.streams
+
+
+def test_models_in_several_threads_capture_one_after_the_other(model: nn.Module, many_crops: np.ndarray, cuda: FakeCuda,
+                                                               monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    runtimes = [GpuRuntime(model, max_batch=2) for _ in range(3)]
+    for runtime in runtimes:
+        def slow(images: Tensor, computed: Callable = runtime._computed) -> Any:
+            time.sleep(.01)
+            return computed(images)
+        monkeypatch.setattr(runtime, '_computed', slow)
+    with ThreadPoolExecutor(3) as threads:
+        [*threads.map(lambda runtime: runtime(many_crops[:3]), runtimes)]
+    assert cuda.log.count('capture') == 6 and 'No CUDA graph' not in caplog.text
+
+
+def test_captures_are_on_the_device_of_the_model(cuda: FakeCuda) -> None:
+    graphs = cuda_graphs.CudaGraphs(lambda rows: rows + 1, torch.zeros(4, 2, device='meta'))
+    assert graphs._stream.device == torch.device('meta')
+
+
+def test_a_gpu_without_a_number_is_the_current_one_of_the_thread_that_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``torch.cuda.set_device`` holds for a thread, and batches are sent from others, in which 'cuda' is the first GPU."""
+    monkeypatch.setattr(torch.cuda, 'is_initialized', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'current_device', lambda: 1)
+    assert numbered('cuda') == torch.device('cuda:1') and numbered('cuda:0') == torch.device('cuda:0')
+    assert numbered('cpu') == torch.device('cpu')
+    monkeypatch.setattr(torch.cuda, 'is_initialized', lambda: False)
+    assert numbered('cuda') == torch.device('cuda:0'), 'a look does not start CUDA: processes may be forked yet'
 
 
 def test_numbers_out_of_range_are_told_once(model: nn.Module, many_crops: np.ndarray, cuda: FakeCuda, caplog: Any) -> None:
@@ -179,7 +269,6 @@ def on_fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[[PoseGraph], Any]:
         return aten.convolution(x, weight, None, *arguments[1:4], False, [0, 0], arguments[4])
 
     fused_convolutions: List[torch.dtype] = []
-    monkeypatch.setattr(torch, 'cudnn_convolution_relu', fused)
     monkeypatch.setattr(torch, 'cudnn_convolution_add_relu', fused)
 
     def run(graph: PoseGraph, count: int = 2) -> Any:
@@ -228,6 +317,10 @@ def test_branches_are_padded_for_where_they_run(model: nn.Module, cuda: FakeCuda
     moved: List[PoseGraph] = []
     monkeypatch.setattr(PoseGraph, 'to', lambda graph, device: moved.append(graph) or graph)
     monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: (9, 0))
+    monkeypatch.setattr(torch.cuda, 'is_initialized', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'current_device', lambda: 1)
+    runtime = load_runtime(model, device='cuda')
+    assert runtime.device == torch.device('cuda:1')
     runtime = load_runtime(model, device='cuda:1')
     assert isinstance(runtime, GpuRuntime) and runtime.precision == 'float16' and runtime.device == torch.device('cuda:1')
     width = branch(PoseGraph(model))
@@ -247,9 +340,17 @@ def test_cudnn_gets_what_it_wants_in_its_order(monkeypatch: pytest.MonkeyPatch) 
     def convolve(x: Tensor, weight: Tensor, bias: Tensor, *arguments: Any) -> Tensor:
         return torch.nn.functional.conv2d(x, weight, bias, *arguments)
 
-    monkeypatch.setattr(torch, 'cudnn_convolution_relu', lambda *args: convolve(*args).relu())
-    monkeypatch.setattr(torch, 'cudnn_convolution_add_relu',
-                        lambda x, weight, add, alpha, *args: (convolve(x, weight, *args) + alpha * add).relu())
+    def add_relu(x: Tensor, weight: Tensor, add: Tensor, alpha: float, *arguments: Any) -> Tensor:
+        assert add.is_contiguous(memory_format=torch.channels_last) or add is given
+        return (convolve(x, weight, *arguments) + alpha * add).relu()
+
+    def relu(x: Tensor, weight: Tensor, *arguments: Any) -> Tensor:
+        # As PyTorch calls cuDNN: 0 times the memory that the result is about to lie in, whatever is there.
+        return (convolve(x, weight, *arguments) + 0. * torch.full((), float('nan'))).relu()
+
+    given = add
+    monkeypatch.setattr(torch, 'cudnn_convolution_relu', relu)
+    monkeypatch.setattr(torch, 'cudnn_convolution_add_relu', add_relu)
     torch.testing.assert_close(conv(x), expected[0])
     torch.testing.assert_close(conv(x, add), expected[1])
 
@@ -259,7 +360,7 @@ def test_cudnn_gets_what_it_wants_in_its_order(monkeypatch: pytest.MonkeyPatch) 
         calls.append(1)
         raise RuntimeError('GET was unable to find an engine to execute this computation')
 
-    monkeypatch.setattr(torch, 'cudnn_convolution_relu', refuse)
+    monkeypatch.setattr(torch, 'cudnn_convolution_add_relu', refuse)
     for _ in range(2):
         torch.testing.assert_close(conv(x), expected[0])
     assert calls == [1]
