@@ -19,6 +19,8 @@ TESTS = {
     'LSP test': {},
 }
 RESULT = 'result.json'
+# What a training was made with beside what its name says.
+HOW = 'made_with.json'
 
 
 class Run(NamedTuple):
@@ -65,11 +67,14 @@ def train(run: Run, work_dir: Path, amp: bool, options: Optional[Dict[str, Any]]
     """Train, or go on where a training was cut off, and return the result of the last epoch; also of one that is done.
 
     Needs LSP and LSPET as ``configs/_base_/lsp_256x192.py`` reads them.
+
+    Raises:
+        ValueError: if the folder holds a training of the same name with other options, precision or beginning.
     """
     folder = work_dir / run.name
     result = folder / RESULT
+    _claim(folder, dict(load_from=run.load_from, amp=amp, options=options or {}))
     if not result.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
         config = folder / f'{run.config}.py'
         run_config(run, options).dump(config)
         resume = any(folder.glob('epoch_*.pth'))  # else --resume would forget load_from
@@ -78,6 +83,16 @@ def train(run: Run, work_dir: Path, amp: bool, options: Optional[Dict[str, Any]]
         found['metrics'].update({name: _torso_pck(folder, config, run.epochs, name) for name in TESTS})
         result.write_text(json.dumps(found, indent=2) + '\n')
     return json.loads(result.read_text())
+
+
+def _claim(folder: Path, how: Dict[str, Any]) -> None:
+    """Make ``folder`` that of a training made so; refuse one that stands for another: its numbers would pass for this one's."""
+    file, how = folder / HOW, json.loads(json.dumps(how, default=str))
+    if file.is_file() and json.loads(file.read_text()) != how:
+        raise ValueError(f'{folder} holds a training with {file.read_text().strip()}, not {json.dumps(how)}. Give another '
+                         '--work-dir, or delete that folder.')
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(how) + '\n')
 
 
 def _torso_pck(folder: Path, config: Path, epoch: int, name: str) -> float:

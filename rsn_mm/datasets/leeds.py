@@ -3,7 +3,7 @@ import json
 import shutil
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Set, Union
+from typing import Any, Dict, List, Optional, Sequence, Set, Union
 
 import cv2
 import numpy as np
@@ -33,16 +33,17 @@ def convert_lsp(source: Union[str, Path], out: Union[str, Path]) -> Dict[str, in
 
     Args:
         source (str | Path): The unpacked download: ``joints.mat``, whose ``joints`` are (3, 14, 2000) with x, y in image px
-            and a flag that is 1 where a joint is hidden (its readme says the opposite), and ``images/im0001.jpg`` to
+            (NaN: no label) and a flag that is 1 where a joint is hidden (its readme says the opposite), and ``images/im0001.jpg`` to
             ``im2000.jpg``.
         out (str | Path): Folder for ``lsp_train.json``, ``lsp_test.json``, ``lsp_test_half.json`` (every second person of the
             test set, which this project reports) and ``images/lsp*.jpg``.
 
     Returns:
-        dict[str, int]: Number of people of each file.
+        dict[str, int]: Number of people of each file, and of those ``left out``, if any: they are not in their photo.
 
     Raises:
-        FileNotFoundError, ValueError: if something is missing, or ``joints`` has another shape.
+        FileNotFoundError, ValueError: if something is missing, cannot be read or has inverted flags, or ``joints`` has
+            another shape.
     """
     source, out = given_path('source', source), given_path('out', out)
     joints = _load_joints(source, (3, 14))
@@ -53,13 +54,17 @@ def convert_lsp(source: Union[str, Path], out: Union[str, Path]) -> Dict[str, in
     # v = 1: labelled, but hidden.
     people = np.concatenate([joints[:2].transpose(2, 1, 0), np.where(hidden, 1, 2).T[..., None]], axis=2)
     groups: Dict[str, List[dict]] = {'lsp_train.json': [], 'lsp_test.json': [], 'lsp_test_half.json': []}
+    left_out = 0
     for number, person in enumerate(people, 1):
         entry = _entry(source / 'images' / f'im{number:04d}.jpg', out, f'lsp{number:04d}.jpg',
                        LSP_ID_OFFSET + number, person)
+        if entry is None:
+            left_out += 1
+            continue
         groups['lsp_train.json' if number < FIRST_TEST else 'lsp_test.json'].append(entry)
         if number >= FIRST_TEST and number % 2:
             groups['lsp_test_half.json'].append(entry)
-    return _write(out, groups)
+    return dict(_write(out, groups), **({'left out': left_out} if left_out else {}))
 
 
 def convert_lspet(source: Union[str, Path], out: Union[str, Path]) -> Dict[str, int]:
@@ -69,28 +74,36 @@ def convert_lspet(source: Union[str, Path], out: Union[str, Path]) -> Dict[str, 
         source (str | Path): The unpacked download: ``joints.mat``, whose ``joints`` are (14, 3, 10000) with x, y in image px
             and a flag that is 1 where a joint has a label, and ``images/im00001.jpg`` to ``im10000.jpg``.
         out (str | Path): Folder for ``train.json``, ``val.json`` and ``images/im*.jpg``. People with fewer than 6 labelled
-            joints are left out.
+            joints, or outside of their photo, are left out.
 
     Returns:
         dict[str, int]: Number of people of each file, and of those ``left out``.
 
     Raises:
-        FileNotFoundError, ValueError: if something is missing, or ``joints`` has another shape.
+        FileNotFoundError, ValueError: if something is missing, cannot be read or has inverted flags, or ``joints`` has
+            another shape.
     """
     source, out = given_path('source', source), given_path('out', out)
     joints = _load_joints(source, (14, 3)).transpose(2, 0, 1)
+    flagged = (joints[..., 2] > 0.5).mean()
+    if flagged < 0.5:
+        raise ValueError(f'{source / "joints.mat"}: {flagged:.0%} of the flags joints[:, 2] are 1, which marks labelled joints '
+                         'in the data set of 2011. This file seems to have them inverted.')
     for_validation = _validation_ids()
     groups: Dict[str, List[dict]] = {'train.json': [], 'val.json': []}
     left_out = 0
     for number, person in enumerate(joints, 1):
-        labelled = person[:, 2] > 0.5
+        labelled = (person[:, 2] > 0.5) & np.isfinite(person).all(axis=1)
         if labelled.sum() < MIN_KEYPOINTS:
             left_out += 1
             continue
         person = np.where(labelled[:, None], np.concatenate([person[:, :2], np.full((14, 1), 2.)], axis=1), 0.)
         name = f'im{number:05d}.jpg'
-        groups['val.json' if number in for_validation else 'train.json'].append(
-            _entry(source / 'images' / name, out, name, number, person))
+        entry = _entry(source / 'images' / name, out, name, number, person)
+        if entry is None:
+            left_out += 1
+            continue
+        groups['val.json' if number in for_validation else 'train.json'].append(entry)
     return dict(_write(out, groups), **{'left out': left_out})
 
 
@@ -99,8 +112,12 @@ def _load_joints(source: Path, shape: Sequence[int]) -> np.ndarray:
     if not path.is_file():
         raise FileNotFoundError(f'{str(path)!r} does not exist. Give the folder of the unpacked download, with joints.mat and '
                                 'images/ in it.')
-    joints = loadmat(path).get('joints')
-    if joints is None or joints.ndim != 3 or joints.shape[:2] != tuple(shape):
+    try:
+        joints = loadmat(path).get('joints')
+    except Exception as error:  # SciPy's own, zlib's and Python's, by where the file is broken
+        raise ValueError(f'{str(path)!r} cannot be read as a MATLAB file up to version 7: {error}. Unpack it from the download '
+                         'again.') from error
+    if joints is None or joints.ndim != 3 or joints.shape[:2] != tuple(shape) or not joints.size:
         found = 'none' if joints is None else str(joints.shape)
         raise ValueError(f'{str(path)!r} has joints of shape {found}, expected {(*shape, "people")}. (3, 14, 2000) is Leeds '
                          'Sports Pose, (14, 3, 10000) its extension.')
@@ -111,19 +128,24 @@ def _validation_ids() -> Set[int]:
     return set(map(int, (files(__package__) / 'lspet_val.txt').read_text(encoding='utf-8').split()))
 
 
-def _entry(photo: Path, out: Path, name: str, number: int, person: np.ndarray) -> Dict[str, Any]:
-    """Image and annotation of one person (14, 3) in the order of joints.mat; copies the photo."""
+def _entry(photo: Path, out: Path, name: str, number: int, person: np.ndarray) -> Optional[Dict[str, Any]]:
+    """Image and annotation of one person (14, 3) in the order of joints.mat; copies the photo. None without a box in it."""
     image = cv2.imread(str(photo), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise FileNotFoundError(f'{str(photo)!r} does not exist, or is no photo.')
-    (out / 'images').mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(photo, out / 'images' / name)
     height, width = image.shape[:2]
     joints = person[[LEEDS_JOINTS.index(joint) for joint in CROWDPOSE_JOINTS]]
+    joints = np.where(np.isfinite(joints).all(axis=1, keepdims=True), joints, 0.)
     labelled = joints[joints[:, 2] > 0, :2]
+    if not len(labelled):
+        return None
     margin = BOX_MARGIN * (labelled.max(axis=0) - labelled.min(axis=0))
     left_top = np.clip(labelled.min(axis=0) - margin, 0, (width, height))
     size = np.clip(labelled.max(axis=0) + margin, 0, (width, height)) - left_top
+    if not size.all():
+        return None
+    (out / 'images').mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(photo, out / 'images' / name)
     image_entry = dict(id=number, file_name=name, width=width, height=height)
     return dict(image=image_entry, annotation=dict(
         id=number, image_id=number, category_id=1, iscrowd=0, bbox=np.round([*left_top, *size], 2).tolist(),

@@ -31,7 +31,8 @@ class RandomPictureEdge(BaseTransform):
             Defaults to (0.3, 0.9).
         sides (tuple[float, float, float, float]): How often the edge is the one below, above, left and right. Defaults to
             (0.7, 0.1, 0.1, 0.1): photos end below the waist much more often than above the shoulders.
-        min_keypoints (int): Labelled joints that must be left; otherwise the picture stays whole. Defaults to 4.
+        min_keypoints (int): Labelled joints that must be left, and some of the box with them; otherwise the picture stays
+            whole. Defaults to 4.
 
     Raises:
         ValueError: if an argument is outside what is said above.
@@ -67,12 +68,13 @@ class RandomPictureEdge(BaseTransform):
         picture = self._picture(results['img'].shape[1::-1], box, side, kept)
         joints, visible = results['keypoints'], results['keypoints_visible'].copy()
         visible[0, ~((joints[0] >= picture[:2]) & (joints[0] < picture[2:])).all(axis=-1)] = 0
-        if (visible.reshape(joints.shape[1], -1)[:, -1] > 0).sum() < self.min_keypoints:
+        part = np.concatenate([np.maximum(box[:2], picture[:2]), np.minimum(box[2:], picture[2:])])
+        enough = (visible.reshape(joints.shape[1], -1)[:, -1] > 0).sum() >= self.min_keypoints
+        if not enough or (part[2:] <= part[:2]).any():
             return results
         results['img'] = results['img'][picture[1]:picture[3], picture[0]:picture[2]]
         results['img_shape'] = results['img'].shape[:2]
-        results['keypoints'], results['keypoints_visible'] = joints - picture[:2], visible
-        part = np.concatenate([np.maximum(box[:2], picture[:2]), np.minimum(box[2:], picture[2:])])
+        results['keypoints'], results['keypoints_visible'] = joints - picture[:2].astype(joints.dtype), visible
         results['bbox_center'], results['bbox_scale'] = bbox_xyxy2cs((part - np.tile(picture[:2], 2))[None].astype(np.float32))
         return results
 

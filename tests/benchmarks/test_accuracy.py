@@ -121,7 +121,7 @@ def test_mmposes_own_model_trains_once(runs: ModuleType, lspet: Path, monkeypatc
     assert used.model.head.decoder.kernel_size == 5 and used.model.head.out_shape == (32, 24)
 
     log = (lspet / 'runs' / run.name / 'output.log').read_text()
-    assert runs.train(run, lspet / 'runs', amp=False) == result
+    assert runs.train(run, lspet / 'runs', amp=False, options=options) == result
     assert (lspet / 'runs' / run.name / 'output.log').read_text() == log
 
     monkeypatch.setattr(runs, 'TESTS', {})  # seen above
@@ -129,10 +129,24 @@ def test_mmposes_own_model_trains_once(runs: ModuleType, lspet: Path, monkeypatc
     folder = lspet / 'runs' / run.name
     longer = run._replace(epochs=2, load_from=str(folder / 'epoch_1.pth'))
     shutil.copytree(folder, lspet / 'cut_off' / longer.name)
+    (lspet / 'cut_off' / longer.name / runs.HOW).unlink()  # it began as another
     for where, message in (('runs', f'Load checkpoint from {longer.load_from}'), ('cut_off', 'resumed epoch: 1')):
         (lspet / where / longer.name / runs.RESULT).unlink(missing_ok=True)
         assert runs.train(longer, lspet / where, amp=False, options=options)['iterations'] == 4
         assert message in (lspet / where / longer.name / 'output.log').read_text()
+
+
+@pytest.mark.parametrize('changed', [dict(amp=True), dict(options={'optim_wrapper.optimizer.lr': 1.}), dict(load_from='a.pth')])
+def test_the_result_of_another_training_is_not_passed_on(runs: ModuleType, tmp_path: Path, changed: dict) -> None:
+    def train(amp: bool = False, options: Any = None, load_from: Any = None) -> dict:
+        return runs.train(runs.Run('rsn18_lsp_256x192', 0, 1, load_from=load_from), tmp_path, amp, options)
+
+    folder = tmp_path / runs.Run('rsn18_lsp_256x192', 0, 1).name
+    folder.mkdir()
+    (folder / runs.RESULT).write_text('{"hours": 3}')
+    assert train() == train(options={}) == dict(hours=3)
+    with pytest.raises(ValueError, match='holds a training with .*Give another --work-dir'):
+        train(**changed)
 
 
 def test_a_training_without_its_last_validation_has_no_result(runs: ModuleType, tmp_path: Path) -> None:

@@ -96,7 +96,46 @@ def test_what_is_missing_is_named(tmp_path):
         convert_lsp(tmp_path, tmp_path / 'out')
 
 
-def test_inverted_flags_are_refused(tmp_path):
-    savemat(tmp_path / 'joints.mat', dict(joints=np.ones((3, 14, 5))))
-    with pytest.raises(ValueError, match='100% of the flags'):
-        convert_lsp(tmp_path, tmp_path / 'out')
+@pytest.mark.parametrize('convert, joints, message', [
+    (convert_lsp, np.ones((3, 14, 5)), '100% of the flags'), (convert_lspet, np.zeros((14, 3, 5)), '0% of the flags')])
+def test_inverted_flags_are_refused(tmp_path, convert, joints, message):
+    savemat(tmp_path / 'joints.mat', dict(joints=joints))
+    with pytest.raises(ValueError, match=message):
+        convert(tmp_path, tmp_path / 'out')
+
+
+HDF5 = b'MATLAB 7.3 MAT-file'.ljust(124) + b'\0\2IM' + bytes(400)
+
+
+@pytest.mark.parametrize('content', [b'', b'<html>not found</html>' * 9, HDF5, None], ids=['empty', 'html', 'hdf5', 'cut short'])
+@pytest.mark.parametrize('convert', [convert_lsp, convert_lspet])
+def test_a_broken_file_of_joints_is_named(tmp_path, convert, content):
+    if content is None:
+        savemat(tmp_path / 'joints.mat', dict(joints=positions(50)))
+        content = (tmp_path / 'joints.mat').read_bytes()[:-200]
+    (tmp_path / 'joints.mat').write_bytes(content)
+    with pytest.raises(ValueError, match=r'joints.mat. cannot be read as a MATLAB file'):
+        convert(tmp_path, tmp_path / 'out')
+
+
+@pytest.mark.parametrize('convert, shape', [(convert_lsp, (3, 14, 0)), (convert_lspet, (14, 3, 0))])
+def test_nobody_is_refused(tmp_path, convert, shape):
+    savemat(tmp_path / 'joints.mat', dict(joints=np.zeros(shape)))
+    with pytest.raises(ValueError, match='joints of shape'):
+        convert(tmp_path, tmp_path / 'out')
+
+
+@pytest.mark.parametrize('convert, axes, digits, flag, file', [
+    (convert_lsp, (2, 1, 0), 4, 0, 'lsp_train.json'), (convert_lspet, (1, 2, 0), 5, 1, 'train.json')])
+def test_no_person_has_a_box_outside_of_the_photo_or_none(tmp_path, photo, convert, axes, digits, flag, file):
+    joints = np.concatenate([positions(4), np.full((4, 14, 1), flag)], axis=2)
+    joints[0, :, :2] += 500
+    joints[1, :, :2] = 30  # one point
+    joints[2, LEEDS_JOINTS.index('neck'), 0] = np.nan
+    source = make_download(tmp_path / 'download', photo, joints.transpose(axes), digits, people=4)
+    counts = convert(source, tmp_path / 'out')
+    assert counts[file] == 2 and counts['left out'] == 2
+    people = load(tmp_path / 'out' / file)['annotations']
+    assert [person['num_keypoints'] for person in people] == [13, 14]
+    assert people[0]['keypoints'][-3:] == [0, 0, 0]  # neck
+    np.testing.assert_allclose(people[0]['bbox'][2:], [13 * 1.24, 13 * 1.24], atol=.02)

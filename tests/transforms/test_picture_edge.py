@@ -52,6 +52,19 @@ def test_weights_beside_visibility_go_too():
     np.testing.assert_array_equal(results['keypoints_visible'][..., 0], results['keypoints_visible'][..., 1])
 
 
+def test_joints_stay_of_their_type():
+    before = person()
+    before['keypoints'] = before['keypoints'].astype(np.float32)
+    assert cut('bottom', 0.5, before)['keypoints'].dtype == np.float32
+
+
+@pytest.mark.parametrize('side', ['bottom', 'top'])
+def test_a_box_beside_the_picture_leaves_it_whole(side):
+    before = dict(person(), bbox_center=np.array([[-40., 70.]], np.float32))
+    assert cut(side, 0.6, before)['img'].shape == (150, 100, 3)
+    np.testing.assert_array_equal(before['bbox_scale'], [[40., 100.]])
+
+
 def test_too_few_joints_leave_the_picture_whole():
     before = person()
     results = cut('bottom', 0.3, person(), min_keypoints=4)  # 2 joints would be left
