@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import numpy as np
 import torch
 from common import Report, parser
+from mmengine.config import DictAction
 from mmengine.evaluator import Evaluator
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData
@@ -33,9 +34,11 @@ def main() -> None:
     arguments.add_argument('--checkpoint', help='its weights, where they are not part of the package')
     arguments.add_argument('--split', choices=('test', 'val'), default='test')
     arguments.add_argument('--persons', type=int, help='so many of these data; AP counts the rest as missed (default: all)')
+    arguments.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='as of tools/test.py')
     args = arguments.parse_args()
     model = load_estimator(args.config, args.checkpoint, default_device())
     config = model.cfg
+    config.merge_from_dict(args.cfg_options)
     batches = list(predicted(model, config[f'{args.split}_dataloader'], args.persons))
     report = Report('decoders', f'{args.config}, {args.split}: decoders on the same heatmaps, percent')
     for name, decode in decoders(model.head.decoder).items():
@@ -75,7 +78,8 @@ def decoders(codec: Any) -> Dict[str, Decoder]:
 @torch.no_grad()
 def predicted(model: nn.Module, loader: Any, persons: Optional[int]) -> Any:
     """Batches of (heatmaps (B, K, H, W), data samples)."""
-    loader.dataset.indices = persons
+    if persons is not None:
+        loader.dataset.indices = persons
     test_cfg = dict(model.test_cfg, output_heatmaps=True)
     for batch in Runner.build_dataloader(loader):
         data = model.data_preprocessor(batch, False)

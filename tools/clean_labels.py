@@ -9,7 +9,7 @@ import argparse
 import json
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Dict, List
 
 import numpy as np
 
@@ -30,38 +30,49 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_arguments()
+    try:
+        clean(args)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f'clean_labels: {error}') from None
+
+
+def clean(args: argparse.Namespace) -> None:
     from rsn_mm.apis import PoseInferencer
     from rsn_mm.apis.zoo import SHIPPED
-    from rsn_mm.datasets.cleaning import contradicted, without
+    from rsn_mm.datasets.cleaning import comparable, contradicted, without
     from rsn_mm.files import write_whole
     from rsn_mm.json_files import read_json
+    inferencer = PoseInferencer(args.pose or SHIPPED, args.weights, device=args.device, flip_test=True)
+    usable, faults = comparable(str(args.annotations), inferencer.model.meta.keypoint_names)
     content = read_json(args.annotations)
-    people: Dict[Any, List[int]] = defaultdict(list)
-    for place, person in enumerate(content['annotations']):
-        if person.get('num_keypoints') and not person.get('iscrowd'):
-            people[person['image_id']].append(place)
-    images = [image for image in content['images'] if image['id'] in people]
-    boxes = [np.array([content['annotations'][place]['bbox'] for place in people[image['id']]]) for image in images]
+    # Of an id that is there twice the last counts, as everywhere.
+    place_of = {person['id']: place for place, person in enumerate(content['annotations'])}
+    path_of = {image['id']: str(args.images / image['file_name']) for image in content['images'] if image.get('file_name')}
+    people: Dict[str, List[int]] = defaultdict(list)
+    for place in sorted(place_of[person] for person in usable):
+        people[path_of[content['annotations'][place]['image_id']]].append(place)
+    boxes = [np.array([content['annotations'][place]['bbox'] for place in places], dtype=float) for places in people.values()]
     for rows in boxes:
         rows[:, 2:] += rows[:, :2]
-    inferencer = PoseInferencer(args.pose or SHIPPED, args.weights, device=args.device, flip_test=True)
-    ids = {str(args.images / image['file_name']): image['id'] for image in images}
-    results = inferencer(list(ids), boxes, progress=True)
+    results = inferencer(list(people), boxes, progress=True)
     left_out: Counter = Counter()
     unseen = set(people)
     for result in results:
-        places = people[ids[result.source]]
+        places = people[result.source]
         if len(places) != len(result.keypoints):
             continue
-        unseen.discard(ids[result.source])
+        unseen.discard(result.source)
         for place, keypoints, scores in zip(places, result.keypoints, result.keypoint_scores):
             person = content['annotations'][place]
             wrong = contradicted(person, keypoints, scores, args.distance, args.score)
             left_out.update(np.array(result.keypoint_names)[wrong].tolist())
-            content['annotations'][place] = without(person, wrong)
+            if wrong.any():
+                content['annotations'][place] = without(person, wrong)
     write_whole(args.out, json.dumps(content).encode())
-    joints = sum(person.get('num_keypoints', 0) for person in content['annotations'])
+    joints = sum(sum(flag > 0 for flag in content['annotations'][place_of[person]]['keypoints'][2::3]) for person in usable)
     print(f'{args.out}: {left_out.total()} joints left out ({dict(left_out.most_common())}), {joints} kept.')
+    if len(usable) < len(content['annotations']):
+        print(f'as they were: {len(content["annotations"]) - len(usable)} annotations, crowds or not for training: {faults}')
     for one in results.skipped:
         print(f'as they were: {one.source}: {one.reason}')
     if unseen:

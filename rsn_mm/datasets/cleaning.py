@@ -1,7 +1,35 @@
 """Annotated joints that a trained model contradicts: crowds of volunteers often click beside a joint, or left for right."""
-from typing import Any, Dict
+from collections import Counter
+from typing import Any, Dict, Sequence, Set, Tuple
 
 import numpy as np
+
+from .faults import Layout
+from .judged_files import judge_file, refuse
+
+
+def comparable(path: str, names: Sequence[str]) -> Tuple[Set[int], Dict[str, int]]:
+    """Whose joints a model can contradict: people that a training would use.
+
+    Args:
+        path (str): Annotation file in COCO's form.
+        names (sequence[str]): Of the model's joints, in their order; not compared where they are only numbers.
+
+    Returns:
+        tuple: ids of their annotations, and how many entries of the file have which fault.
+
+    Raises:
+        ValueError: if the file cannot be used, or lists joints by other names or in another order.
+    """
+    known = () if all(name.isdigit() for name in names) else tuple(names)
+    truth = judge_file(path, Layout((('keypoints', len(names)), ), known, sized=False))
+    refuse(truth.faults, path, 'Cleaning')
+    other = next((fault for fault in truth.faults if fault.kind == 'joint names'), None)
+    if other:
+        raise ValueError(f'Cleaning cannot use {path!r}: {other.detail} (here: the model). Give a model of the same joints.')
+    people = {person['id'] for person in truth.content['annotations']
+              if any(flag > 0 for flag in person['keypoints'][2::3]) and not person.get('iscrowd')}
+    return people, dict(Counter(fault.kind for fault in truth.faults))
 
 
 def contradicted(annotation: Dict[str, Any], keypoints: np.ndarray, scores: np.ndarray, distance: float,

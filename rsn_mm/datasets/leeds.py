@@ -33,8 +33,8 @@ def convert_lsp(source: Union[str, Path], out: Union[str, Path]) -> Dict[str, in
 
     Args:
         source (str | Path): The unpacked download: ``joints.mat``, whose ``joints`` are (3, 14, 2000) with x, y in image px
-            (NaN: no label) and a flag that is 1 where a joint is hidden (its readme says the opposite), and ``images/im0001.jpg`` to
-            ``im2000.jpg``.
+            (NaN: no label) and a flag that is 1 where a joint is hidden (its readme says the opposite), and
+            ``images/im0001.jpg`` to ``im2000.jpg``.
         out (str | Path): Folder for ``lsp_train.json``, ``lsp_test.json``, ``lsp_test_half.json`` (every second person of the
             test set, which this project reports) and ``images/lsp*.jpg``.
 

@@ -107,7 +107,7 @@ def test_inverted_flags_are_refused(tmp_path, convert, joints, message):
 HDF5 = b'MATLAB 7.3 MAT-file'.ljust(124) + b'\0\2IM' + bytes(400)
 
 
-@pytest.mark.parametrize('content', [b'', b'<html>not found</html>' * 9, HDF5, None], ids=['empty', 'html', 'hdf5', 'cut short'])
+@pytest.mark.parametrize('content', [b'', b'<html>not found</html>' * 9, HDF5, None], ids=['empty', 'html', 'hdf5', 'cut'])
 @pytest.mark.parametrize('convert', [convert_lsp, convert_lspet])
 def test_a_broken_file_of_joints_is_named(tmp_path, convert, content):
     if content is None:
