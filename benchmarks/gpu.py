@@ -20,6 +20,8 @@ import torch
 from common import command, environment, parser, use_device
 from training_step import Sizes
 
+CRASHED = 'begun, and the program did not live to its end'
+
 
 class Part(NamedTuple):
     """``run`` adds to the dict that it is given. ``seconds``: when it is stopped."""
@@ -57,6 +59,9 @@ class Log:
     def run(self, part: Part) -> None:
         result: Dict[str, Any] = {}
         former = self.content['parts'].pop(part.name, {})
+        # A crash leaves this behind: the next call then begins with the other parts.
+        self.content['parts'][part.name] = {'error': CRASHED, 'seconds': 0, **former}
+        self.write()
         self.content['parts'][part.name] = result
         start = time.perf_counter()
         signal.signal(signal.SIGALRM, _stop)
@@ -64,12 +69,14 @@ class Log:
         signal.setitimer(signal.ITIMER_REAL, part.seconds, 5)
         try:
             part.run(result)
-        except Exception:
+        except BaseException as error:
             result['error'] = traceback.format_exc()[-3000:]
+            if not isinstance(error, Exception):  # Ctrl-C
+                raise
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             result['seconds'] = round(time.perf_counter() - start, 1)
-            if 'error' in result and len(former) > len(result):
+            if 'error' in result and _figures(former) > _figures(result):
                 # It got further the last time.
                 self.content['parts'][part.name] = result = former
             self.write()
@@ -79,6 +86,13 @@ class Log:
 
     def write(self) -> None:
         self.file.write_text(json.dumps(self.content, indent=2, default=str) + '\n')
+
+
+def _figures(result: Any) -> int:
+    """How much of a part is there: parts that add to one table have the same keys from the first figure on."""
+    if isinstance(result, dict):
+        return sum(_figures(value) for key, value in result.items() if key not in ('error', 'failed', 'seconds'))
+    return 1
 
 
 def _stop(number: int, frame: Any) -> None:

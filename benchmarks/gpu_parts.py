@@ -4,7 +4,7 @@ import gc
 import tempfile
 import warnings
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
 
 import gpu_variants as ways
 import torch
@@ -12,6 +12,7 @@ from common import same_network
 from memory import cuda_rivals, fake_rivals
 from mmengine.model import MMDistributedDataParallel
 from torch import Tensor, nn
+from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 from training_step import Sizes, Trainer, our_config, our_trainer, stock_trainer
 
@@ -141,11 +142,19 @@ def _trace(trainer: Trainer, device: str, steps: int = 3) -> Result:
     with profile(activities=activities) as trace:
         for _ in range(steps):
             trainer.step()
-    events = {event.key: event for event in trace.key_averages()}
-    watched = {key: event.count / steps for key, event in events.items()
-               if 'Synchronize' in key or 'DtoH' in key or 'HtoD' in key or key in ('cudaLaunchKernel', 'aten::item')}
-    busy = sum(event.self_device_time_total for event in events.values()) / steps / 1e3
-    return dict(per_step=watched, device_ms_per_step=round(busy, 3))
+    events = trace.key_averages()
+    watched: Dict[str, float] = {}
+    for event in events:
+        key = event.key
+        if 'Synchronize' in key or 'DtoH' in key or 'HtoD' in key or key in ('cudaLaunchKernel', 'aten::item'):
+            watched[key] = watched.get(key, 0) + event.count / steps
+    return dict(per_step=watched, device_ms_per_step=round(_device_microseconds(events) / steps / 1e3, 3))
+
+
+def _device_microseconds(events: Iterable[Any]) -> float:
+    """Time in kernels and copies. The operators that launched them hold it as well, and annotations span them."""
+    return sum(event.self_device_time_total for event in events
+               if event.device_type == DeviceType.CUDA and not event.is_user_annotation)
 
 
 def memory(result: Result, sizes: Sizes, device: str) -> None:

@@ -17,6 +17,7 @@ from video import GivenDetector, count, make_scene, stock_config, with_detector,
 from rsn_mm.apis import PoseInferencer
 from rsn_mm.apis.configs import find_model
 from rsn_mm.apis.detectors import MMDetDetector
+from rsn_mm.deploy.cuda_graphs import batch_sizes
 
 STOCK = 'mmpose::body_2d_keypoint/topdown_heatmap/coco/td-hm_rsn{}_8xb32-210e_coco-256x192.py'
 OURS = 'rsn{}_coco_256x192'
@@ -34,6 +35,7 @@ def video(result: Result, device: str, depth: int, num_frames: int, rounds: int)
         for precision in ('auto', 'float32'):
             with attempt(result, f'ours {precision}'):
                 inferencer = PoseInferencer(OURS.format(depth), str(folder / 'weights.pth'), device=device, precision=precision)
+                _warm_up(inferencer)
                 rivals[f'ours {precision}'] = lambda inferencer=inferencer: count(inferencer(clip.path, boxes=clip.boxes))
         with attempt(result, 'stock'):
             rivals['stock'] = _stock(folder, clip, device, depth, 'whole_image')
@@ -44,11 +46,22 @@ def video(result: Result, device: str, depth: int, num_frames: int, rounds: int)
             detector = MMDetDetector(str(folder / 'detector.py'), None, device, random_weights=True)
             torch.save(dict(meta={}, state_dict=detector.model.state_dict()), folder / 'detector.pth')
             detecting = PoseInferencer(OURS.format(depth), str(folder / 'weights.pth'), device=device)
+            _warm_up(detecting)
             detecting.detector = DetectsForNothing(detector, clip.boxes)
             rivals['ours, detector'] = lambda: count(detecting(clip.path))
         with attempt(result, 'stock, detector'):
             rivals['stock, detector'] = _stock(folder, clip, device, depth, str(folder / 'detector.py'))
         _time(result, rivals, num_frames, rounds)
+
+
+def _warm_up(inferencer: PoseInferencer) -> None:
+    """Batches of all sizes. Which of them come depends on what is ready, and the first of a size chooses kernels."""
+    runtime = inferencer.model.runtime
+    if runtime.asynchronous:
+        for size in batch_sizes(runtime.max_batch):
+            crops = runtime.empty_crops(size)
+            crops[:] = 0
+            runtime(crops)
 
 
 def _stock(folder: Path, clip: Clip, device: str, depth: int, detector: str) -> Callable[[], int]:

@@ -4,12 +4,16 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 import torch
+from torch.autograd import DeviceType
 
 from .. import warm
 
@@ -141,6 +145,38 @@ class TestGoingOn:
             log.run(self.part(gpu, 'fails', partial(fails, pieces=pieces)))
         assert log.content['parts']['fails']['2'] == 2
 
+    def test_a_second_try_with_fewer_rows_of_the_same_tables_keeps_the_first(self, gpu, tmp_path: Path) -> None:
+        def stops(result: dict, rows: int) -> None:
+            result['persons_per_s'] = {str(i): i for i in range(rows)}
+            result['failed'] = {str(i): 'out of time' for i in range(9 - 2 * rows)}
+            raise TimeoutError
+
+        log = gpu.Log(str(tmp_path), smoke=True)
+        for rows in (3, 1, 2):
+            log.run(self.part(gpu, 'stops', partial(stops, rows=rows)))
+        assert len(log.content['parts']['stops']['persons_per_s']) == 3
+
+    def test_a_crash_does_not_stand_in_the_way_of_the_other_parts(self, gpu, tmp_path: Path) -> None:
+        left_by_a_crash = []
+
+        def crashes(result: dict) -> None:
+            left_by_a_crash.append(gpu.Log(str(tmp_path), smoke=True).in_order(plan))
+
+        plan = [self.part(gpu, 'crashes', crashes), self.part(gpu, 'later', dict)]
+        gpu.Log(str(tmp_path), smoke=True).run(plan[0])
+        assert [part.name for part in left_by_a_crash[0]] == ['later', 'crashes']
+
+    def test_a_part_that_was_interrupted_is_not_measured(self, gpu, tmp_path: Path) -> None:
+        def interrupted(result: dict) -> None:
+            result['persons_per_s'] = dict(stock=1)
+            raise KeyboardInterrupt
+
+        plan = [self.part(gpu, 'interrupted', interrupted)]
+        with pytest.raises(KeyboardInterrupt):
+            gpu.Log(str(tmp_path), smoke=True).run(plan[0])
+        again = gpu.Log(str(tmp_path), smoke=True)
+        assert again.in_order(plan) == plan and again.content['parts']['interrupted']['persons_per_s'] == dict(stock=1)
+
     def test_another_card_is_refused(self, gpu, tmp_path: Path) -> None:
         gpu.Log(str(tmp_path), smoke=True).write()
         with pytest.raises(SystemExit, match='another --out'):
@@ -159,3 +195,59 @@ def test_one_process_with_its_own_communication(gpu) -> None:
     gpu_parts.distributed(result, Sizes('rsn_people_128x96', 1, 2), 'cpu')
     for plain, wrapped in result['fp32']['losses']:
         assert wrapped == pytest.approx(plain, rel=1e-5)
+
+
+def test_a_kernel_counts_once_in_the_time_of_a_trace(gpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The profiler has it twice, as itself and in the operator that launched it, and in annotations besides."""
+    import gpu_parts
+
+    def event(key: str, device_type: DeviceType, milliseconds: float, is_user_annotation: bool = False) -> SimpleNamespace:
+        return SimpleNamespace(key=key, count=6, device_type=device_type, self_device_time_total=3e3 * milliseconds,
+                               is_user_annotation=is_user_annotation)
+
+    events = [event('aten::conv2d', DeviceType.CPU, 7.), event('sm90_fprop', DeviceType.CUDA, 7.),
+              event('Memcpy HtoD', DeviceType.CUDA, 2.), event('Adam.step', DeviceType.CUDA, 9., is_user_annotation=True)]
+    monkeypatch.setattr(gpu_parts, 'profile', lambda **_: nullcontext(SimpleNamespace(key_averages=lambda: events)))
+    found = gpu_parts._trace(SimpleNamespace(step=dict), 'cuda', steps=3)
+    assert found == dict(per_step={'Memcpy HtoD': 2}, device_ms_per_step=9)
+
+
+def test_ours_and_stock_take_turns_where_time_may_run_out(gpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    import gpu_speed
+    from training_step import Sizes
+    order = []
+    monkeypatch.setattr(gpu_speed, 'time_trainers', lambda result, makers, *rest: order.append([*makers]))
+    sizes = Sizes('rsn_people_128x96', 1, 2)
+    gpu_speed.training({}, sizes, 'cuda', 2)
+    gpu_speed.training_compiled({}, sizes, 'cuda', 2, 'channels last')
+    assert order[0][:4] == ['stock AMP channels_last', 'ours AMP', 'stock AMP', 'ours fp32'] and len(order[0]) == 8
+    assert order[1] == ['stock AMP channels_last', 'ours AMP compiled', 'stock AMP'], 'beside the best of stock'
+
+
+def test_compiled_prediction_is_compared_with_the_best_of_stock(gpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    import gpu_speed
+    from training_step import Sizes
+    seen = []
+    monkeypatch.setattr(gpu_speed, 'networks', lambda *_: (torch.nn.Identity(), torch.nn.Identity()))
+    monkeypatch.setattr(gpu_speed, 'images_of', lambda *_: None)
+    monkeypatch.setattr(gpu_speed, 'time_groups', lambda result, groups, *rest: seen.extend(groups))
+    gpu_speed.prediction_compiled({}, Sizes('rsn_people_128x96', 1, 2), 'cuda', 2, 2, 'default', False)
+    assert {*seen[0]} == {'stock fp16 channels_last', 'stock autocast channels_last'}
+
+
+def test_videos_are_timed_when_batches_of_all_sizes_have_come(gpu) -> None:
+    import gpu_video
+    sizes = []
+
+    class Runtime:
+        asynchronous, max_batch = True, 24
+
+        def empty_crops(self, count: int) -> np.ndarray:
+            return np.empty((count, 4, 3, 3), np.uint8)
+
+        def __call__(self, crops: np.ndarray) -> None:
+            sizes.append(len(crops))
+
+    model = SimpleNamespace(runtime=Runtime())
+    gpu_video._warm_up(SimpleNamespace(model=model))
+    assert sizes == [1, 2, 4, 8, 16, 24]
