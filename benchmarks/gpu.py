@@ -5,7 +5,8 @@
 
 Parts come in the order of what matters most. ``gpu.json`` is written anew after every part, so nothing that was measured is
 lost: the next call with the same ``--out`` on the same card and versions goes on with the parts that have no result yet, and
-then with those that ran out of time or failed. A part or a variant that fails is recorded with its error.
+then with those that failed, or ran out of time, which get more of it. A part or a variant that fails is recorded with its
+error.
 """
 import json
 import signal
@@ -20,6 +21,8 @@ import torch
 from common import command, environment, parser, use_device
 from training_step import Sizes
 
+# A part that ran out of time gets so many shares when its turn comes again.
+MORE_TIME = 3
 CRASHED = 'begun, and the program did not live to its end'
 
 
@@ -55,6 +58,11 @@ class Log:
         """What is to be measured: parts that were never begun, then those that ended with an error, each in its order."""
         missing = [part for part in plan if not self.is_measured(part)]
         return sorted(missing, key=lambda part: 'seconds' in self.content['parts'].get(part.name, ()))
+
+    def seconds_for(self, part: Part) -> int:
+        """Its share, and more once that was not enough: it would be cut at the same place again."""
+        ran_out = parts.OUT_OF_TIME in str(self.content['parts'].get(part.name, {}).get('error'))
+        return part.seconds * (MORE_TIME if ran_out else 1)
 
     def run(self, part: Part) -> None:
         result: Dict[str, Any] = {}
@@ -159,7 +167,7 @@ def main() -> None:
                 log.content['parts'][part.name] = dict(error='not begun: no time left')
                 log.write()
             continue
-        log.run(part._replace(seconds=int(min(part.seconds, left))))
+        log.run(part._replace(seconds=int(min(log.seconds_for(part), left))))
 
 
 if __name__ == '__main__':

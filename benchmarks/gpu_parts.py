@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
 
 import gpu_variants as ways
+import numpy as np
 import torch
 from common import same_network
 from memory import cuda_rivals, fake_rivals
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 from training_step import Sizes, Trainer, our_config, our_trainer, stock_trainer
+
+from rsn_mm.deploy import load_runtime
 
 Result = Dict[str, Any]
 
@@ -91,9 +94,29 @@ def correctness(result: Result, sizes: Sizes, device: str) -> None:
         moved_joints, moved_scores = decoder.decode_tensor(maps.to(device))
         result['decoder'] = dict(px=float((joints - moved_joints.cpu()).abs().max()),
                                  score=float((scores - moved_scores.cpu()).abs().max()))
+    for precision in ('float32', 'auto'):
+        with attempt(result, f'runtime {precision}'):
+            result[f'runtime {precision}'] = _runtime_joints(ours, device, precision)
     for name, amp in (('training step fp32', None), ('training step bf16', 'bfloat16')):
         with attempt(result, name):
             result[name] = _first_losses(sizes, device, amp)
+
+
+def _runtime_joints(model: nn.Module, device: str, precision: str) -> Result:
+    """Joints of crops in batches of many sizes, as users get them, beside those of a CPU. Of a random network, whose maps have
+    many peaks alike: where one is taken for another, a joint jumps. What is under way together has to give the same joints."""
+    runtime = load_runtime(model, device=device, precision=precision, max_batch=8)
+    width, height = runtime.input_size
+    crops = np.random.default_rng(0).integers(0, 256, (16, height, width, 3), dtype=np.uint8)
+    parts = [crops[start:start + size] for size, start in ((8, 0), (3, 8), (1, 11), (4, 12))]
+    expected = load_runtime(model, precision='float32')(crops)
+    one_by_one = np.concatenate([runtime(part).keypoints for part in parts])
+    together = [joints() for joints in [runtime.submit(part) for part in parts]]
+    apart = np.linalg.norm(one_by_one - expected.keypoints, axis=-1)
+    scores = np.concatenate([joints.scores for joints in together])
+    return dict(precision=runtime.precision, px_median=float(np.median(apart)), share_moved_a_cell=float((apart > 4).mean()),
+                px_together=float(np.abs(np.concatenate([joints.keypoints for joints in together]) - one_by_one).max()),
+                score=float(np.abs(scores - expected.scores).max()), finite=bool(np.isfinite(scores).all()))
 
 
 def _first_losses(sizes: Sizes, device: str, amp: Optional[str]) -> Result:

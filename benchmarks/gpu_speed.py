@@ -134,8 +134,9 @@ def training(result: Result, sizes: Sizes, device: str, rounds: int) -> None:
     makers: Dict[str, Callable[[], Trainer]] = {
         'stock AMP channels_last': lambda: stock_trainer(sizes, device, half, channels_last=True),
         'ours AMP': lambda: our_trainer(sizes, device, 'bfloat16'),
-        'stock AMP': lambda: stock_trainer(sizes, device, half),
+        'stock AMP channels_last, fused Adam': lambda: stock_trainer(sizes, device, half, channels_last=True, fused=True),
         'ours fp32': lambda: our_trainer(sizes, device),
+        'stock AMP': lambda: stock_trainer(sizes, device, half),
         'stock fp32': lambda: stock_trainer(sizes, device),
         'ours AMP with_cp': lambda: our_trainer(sizes, device, 'bfloat16', with_cp=True),
         'ours AMP contiguous weights': lambda: our_trainer(sizes, device, 'bfloat16', channels_last=False),
@@ -150,10 +151,10 @@ def training_compiled(result: Result, sizes: Sizes, device: str, rounds: int, na
     backend = {} if device == 'cuda' else dict(backend='aot_eager')
     half = 'float16' if device == 'cuda' else None
     time_trainers(result, {
-        'stock AMP channels_last': lambda: stock_trainer(sizes, device, half, channels_last=True),
+        'stock AMP channels_last, fused Adam': lambda: stock_trainer(sizes, device, half, channels_last=True, fused=True),
         'ours AMP compiled': lambda: our_trainer(
             sizes, device, 'bfloat16', compile_options=backend, **COMPILED_TRAININGS[name]),
-        'stock AMP': lambda: stock_trainer(sizes, device, half)}, sizes, rounds)
+        'stock AMP channels_last': lambda: stock_trainer(sizes, device, half, channels_last=True)}, sizes, rounds)
 
 
 def time_trainers(result: Result, makers: Dict[str, Callable[[], Trainer]], sizes: Sizes, rounds: int) -> None:

@@ -54,8 +54,9 @@ class Trainer:
 
 
 def stock_trainer(sizes: Sizes, device: str, amp: Optional[str] = None, compile_options: None = None,
-                  channels_last: bool = False, batch_size: Optional[int] = None) -> Trainer:
-    """Stock MMPose's RSN with its head, targets in float maps. ``compile_options`` is not for stock."""
+                  channels_last: bool = False, batch_size: Optional[int] = None, fused: bool = False) -> Trainer:
+    """Stock MMPose's RSN with its head, targets in float maps. ``compile_options`` is not for stock; ``fused`` (of Adam) is a
+    line in its configs."""
     assert compile_options is None
     config = our_config(sizes)
     width, height = config.codecs[0].input_size
@@ -68,7 +69,8 @@ def stock_trainer(sizes: Sizes, device: str, amp: Optional[str] = None, compile_
         cfg['head']['level_indices'] = [0, 1, 2, 3] * sizes.stages
         model = _ready(MODELS.build(cfg), device, channels_last)
         batch = make_batch([targets, dict(type='PackPoseInputs')], (width, height), batch_size or sizes.batch_size)
-        wrapper = _optim_wrapper(model, 'mmengine', amp, dict(type='Adam', lr=5e-4, weight_decay=1e-5))
+        wrapper = _optim_wrapper(model, 'mmengine', amp, dict(
+            dict(fused=True) if fused else {}, type='Adam', lr=5e-4, weight_decay=1e-5))
     return Trainer(model, wrapper, batch, defer=False)
 
 
