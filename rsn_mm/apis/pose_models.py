@@ -1,4 +1,5 @@
 """A pose estimator by name, path or exported file, ready to run on crops."""
+import logging
 from typing import Any, Callable, NamedTuple, Optional, Protocol, Tuple
 
 import numpy as np
@@ -20,6 +21,8 @@ from .drawing import score_threshold_of
 from .quiet import quiet_loading
 from .results import PoseMeta
 from .zoo import take_model, usable_models
+
+logger = logging.getLogger('rsn_mm.apis')
 
 RUNTIME_OF_FILE = {'.onnx': 'onnxruntime', '.xml': 'openvino'}
 # Of a model that was exported without a config: COCO's.
@@ -63,7 +66,7 @@ class MMPoseRuntime:
         estimator (TopdownPoseEstimator): As ``init_model`` makes it.
         input_size (tuple[int, int]): Width and height of the crops in px.
         flip_test (bool): Average with the mirrored crop.
-        max_batch (int): Crops that are computed at once.
+        max_batch (int): Crops that are computed at once; fewer, from then on, where a GPU's memory does not hold them.
         precision (str): See :class:`PoseInferencer`. In half precision the backbone computes by autocast, the head in float32.
             'auto' is float32: what half precision does to other networks than RSN has not been measured.
     """
@@ -85,11 +88,27 @@ class MMPoseRuntime:
     def __call__(self, images: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         keypoints = np.zeros((len(images), self.num_keypoints, 2), np.float32)
         scores = np.zeros((len(images), self.num_keypoints), np.float32)
-        for start in range(0, len(images), self._max_batch):
-            for i, found in enumerate(self._predict(images[start:start + self._max_batch]), start):
-                kept = slice(None) if self._kept is None else self._kept
-                keypoints[i], scores[i] = found.keypoints[0, kept], found.keypoint_scores[0, kept]
+        kept = slice(None) if self._kept is None else self._kept
+        done = 0
+        while done < len(images):
+            for found in self._fitting(images[done:done + self._max_batch]):
+                keypoints[done], scores[done] = found.keypoints[0, kept], found.keypoint_scores[0, kept]
+                done += 1
         return keypoints, scores
+
+    def _fitting(self, images: np.ndarray) -> Any:
+        """Predictions of the first of some images, of as many as memory holds."""
+        while True:
+            try:
+                return self._predict(images)
+            except torch.cuda.OutOfMemoryError:
+                if len(images) == 1:
+                    raise
+            torch.cuda.empty_cache()  # out of the handler, which holds what was computed
+            most, images = len(images), images[:len(images) // 2]
+            self._max_batch = min(self._max_batch, len(images))
+            logger.warning('The GPU has too little memory for %d persons at once: from now on it gets %d.', most,
+                           self._max_batch)
 
     def submit(self, images: np.ndarray) -> Callable[[], Tuple[np.ndarray, np.ndarray]]:
         joints = self(images)

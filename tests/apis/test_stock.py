@@ -1,6 +1,6 @@
 """Estimators of MMPose in PoseInferencer, and our estimators in MMPose's top-down demo."""
 from pathlib import Path
-from typing import List
+from typing import Any, List
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from mmpose.structures import merge_data_samples
 
 from rsn_mm.apis import PoseInferencer
 from rsn_mm.apis.configs import find_model, model_names
-from rsn_mm.apis.pose_models import MMPoseRuntime
+from rsn_mm.apis.pose_models import MMPoseRuntime, load_pose_model
 
 BOXES = np.array([[10, 5, 80, 110], [60.5, 20.25, 120, 100]], np.float32)
 
@@ -46,6 +46,31 @@ def test_a_head_of_mmpose_around_another(tiny, pictures: List[np.ndarray], tmp_p
     config.dump(tmp_path / 'visible.py')
     result, = PoseInferencer(str(tmp_path / 'visible.py'), random_weights=True, device='cpu')(pictures[0], boxes=BOXES)
     assert result.keypoints.shape == (2, 17, 2)
+
+
+def test_a_batch_that_does_not_fit_is_halved(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    config = Config.fromfile(tiny.config)
+    config.model.head.decoder = dict(type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=1)
+    config.dump(tmp_path / 'codec.py')
+    runtime = load_pose_model(str(tmp_path / 'codec.py'), tiny.weights, device='cpu', batch_size=8).runtime
+    assert isinstance(runtime, MMPoseRuntime)
+    crops = np.random.default_rng(0).integers(0, 256, (11, 64, 48, 3), dtype=np.uint8)
+    expected, predict, sizes, most = runtime(crops), runtime._predict, [], 3
+
+    def limited(images: np.ndarray) -> Any:
+        sizes.append(len(images))
+        if len(images) > most:
+            raise torch.cuda.OutOfMemoryError('CUDA out of memory')
+        return predict(images)
+
+    monkeypatch.setattr(runtime, '_predict', limited)
+    found = runtime(crops)
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-3)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-4)
+    assert sizes == [8, 4, 2, 2, 2, 2, 2, 1] and 'memory for 8 persons at once: from now on it gets 4' in caplog.text
+    most = 0
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        runtime(crops)
 
 
 def test_models_are_found_by_name_and_alias() -> None:
