@@ -26,7 +26,8 @@ def send_samples(samples: Sequence[BaseDataElement], device: torch.device) -> No
             places.setdefault(name, []).append(place)
     for found in places.values():
         tensors = [fields[key] for fields, key in found]
-        if len({(tensor.shape, tensor.dtype, tensor.device) for tensor in tensors}) == 1 and tensors[0].device != device:
+        alike = len({(tensor.shape, tensor.dtype, tensor.device) for tensor in tensors}) == 1
+        if alike and tensors[0].device.type == 'cpu' != device.type:
             sent: Sequence[Tensor] = send(torch.stack(tensors), device).unbind()
         else:
             sent = [tensor.to(device, non_blocking=True) for tensor in tensors]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rsn_mm.models import PoseDataPreprocessor
@@ -55,6 +56,17 @@ def test_other_shapes_are_sent_one_by_one() -> None:
     assert found.count == 2
     assert [tuple(sample.gt_instance_labels.weights.shape) for sample in samples] == [(1, 3), (2, 3)]
     assert {sample.gt_instance_labels.weights.device for sample in samples} == {META}
+
+
+def test_what_is_on_the_gpu_stays_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MMEngine's 'cuda' is the 'cuda:0' of the tensors, but not equal to it; and only the host's memory can be pinned."""
+    monkeypatch.setattr(torch.Tensor, 'pin_memory', lambda tensor: pytest.fail('only dense CPU tensors can be pinned'))
+    monkeypatch.setattr(torch.Tensor, 'to', lambda tensor, device, non_blocking: tensor)  # which a PyTorch without CUDA cannot
+    with FakeTensorMode():
+        there = [torch.empty(1, 3, device='cuda') for _ in range(2)]
+        samples = [PoseDataSample(gt_instance_labels=InstanceData(weights=weights)) for weights in there]
+        send_samples(samples, torch.device('cuda'))
+    assert all(sample.gt_instance_labels.weights.is_cuda for sample in samples)
 
 
 def test_samples_without_tensors_are_passed_on_as_they_are() -> None:
