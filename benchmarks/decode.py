@@ -1,7 +1,7 @@
 """Heatmaps to joints: stock MMPose's ``MegviiHeatmap``, person by person, and ``QuarterOffsetHeatmap`` on a batch.
 
 ``--people`` adds heatmaps of people on photos by the model that comes with the package: at 128x96, as it was trained, and at
-256x192, where its peaks are twice as wide as they would be.
+256x192, where its peaks are twice as wide as they would be; or by ``--model``, at its own size.
 """
 from pathlib import Path
 from typing import Dict, Tuple
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from common import STOCK_KERNELS, Report, parser, same_network, take_turns
 from mmpose.codecs import MegviiHeatmap
+from mmpose.models import TopdownPoseEstimator
 from mmpose.structures import PoseDataSample
 
 from rsn_mm.apis.crops import CropRule
@@ -27,12 +28,15 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument('--batch-size', type=int, default=64, help='persons of a batch')
     arguments.add_argument('--people', nargs=2, type=Path, metavar=('ANNOTATIONS', 'IMAGES'), help='one person a photo')
+    arguments.add_argument('--model', nargs=2, metavar=('CONFIG', 'WEIGHTS'), help='for --people, with a quarter offset codec')
     args = arguments.parse_args()
     report = Report('decode', f'Decoding of {NUM_KEYPOINTS} heatmaps of 64x48, batch of {args.batch_size}: ms a person')
     all_heatmaps = make_heatmaps(args.batch_size)
     if args.people:
-        for size in (INPUT_SIZE, (96, 128)):
-            all_heatmaps[f'trained network at {size[1]}x{size[0]}'] = trained_heatmaps(*args.people, args.batch_size, size)
+        model = load_estimator(*(args.model or (SHIPPED, None)))
+        for size in [model.head.decoder.input_size] if args.model else (INPUT_SIZE, (96, 128)):
+            heatmaps = trained_heatmaps(model, *args.people, args.batch_size, size)
+            all_heatmaps[f'trained network at {size[1]}x{size[0]}'] = heatmaps
     for what, heatmaps in all_heatmaps.items():
         size = heatmaps.shape[:1:-1]
         input_size, full = (4 * size[0], 4 * size[1]), size == HEATMAP_SIZE
@@ -77,8 +81,9 @@ def make_heatmaps(batch_size: int) -> Dict[str, torch.Tensor]:
     }
 
 
-def trained_heatmaps(annotations: Path, images: Path, count: int, input_size: Tuple[int, int]) -> torch.Tensor:
-    """Heatmaps (B, 14, h / 4, w / 4) of the first people of a file."""
+def trained_heatmaps(model: TopdownPoseEstimator, annotations: Path, images: Path, count: int,
+                     input_size: Tuple[int, int]) -> torch.Tensor:
+    """Heatmaps (B, K, h / 4, w / 4) of the first people of a file."""
     content = read_json(annotations)
     names = {image['id']: image['file_name'] for image in content['images']}
     rule = CropRule(input_size, PADDING)
@@ -87,8 +92,6 @@ def trained_heatmaps(annotations: Path, images: Path, count: int, input_size: Tu
         x, y, width, height = person['bbox']
         image = cv2.imread(str(images / names[person['image_id']]))
         crops.append(rule.crop(image, np.float32([[x, y, x + width, y + height]])))
-    model = load_estimator(SHIPPED, None)
-    model.eval()
     inputs = torch.from_numpy(np.concatenate(crops)).permute(0, 3, 1, 2)
     with torch.no_grad():
         ready = model.data_preprocessor(dict(inputs=list(inputs), data_samples=[PoseDataSample() for _ in inputs]))['inputs']

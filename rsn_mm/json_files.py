@@ -32,11 +32,12 @@ def parse_json(data: bytes, items: Optional[Replacements] = None) -> Any:
     for start, name in _COMPRESSED.items():
         if data.startswith(start):
             raise ValueError(f'it is no JSON file but compressed by {name}: unpack it first')
+    items = items or {}
     try:
-        return _parse_by_parts(data, items or {})
+        return _parse_by_parts(data, items)
     except (ImportError, ValueError, RecursionError):
         # The standard library is always there, takes three times as long, reads NaN and UTF-16, too, and says what is wrong.
-        return _parse_whole(data, items or {})
+        return _parse_whole(data, items)
 
 
 def _parse_by_parts(data: bytes, items: Replacements) -> Any:

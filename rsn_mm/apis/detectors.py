@@ -12,7 +12,7 @@ import torch
 from ..deploy.torch_runtime import numbered
 from ..pictures import UnusableInput
 from .frames import Frame
-from .quiet import quiet_loading
+from .quiet import mute_warnings, quiet_loading
 from .results import Skipped
 
 logger = logging.getLogger('rsn_mm.apis')
@@ -146,6 +146,7 @@ class MMDetDetector:
             steps = get_test_pipeline_cfg(self.model.cfg.copy())
             steps[0].type = 'mmdet.LoadImageFromNDArray'
             self._pipeline = Compose(steps)
+        mute_warnings()  # which the first detection would bring
         self.frames_at_once = GPU_FRAMES if next(self.model.parameters()).is_cuda else 1
         self.person = person_class(self.model.dataset_meta)
         self.score_threshold = score_threshold
@@ -175,8 +176,10 @@ class MMDetDetector:
         else:
             return [self._people(sample, frame) for sample, (frame, _) in zip(samples, pairs)]
         torch.cuda.empty_cache()
-        self.frames_at_once = len(pairs) // 2
-        return self._boxes(pairs[:len(pairs) // 2]) + self._boxes(pairs[len(pairs) // 2:])
+        self.frames_at_once = half = len(pairs) // 2
+        logger.warning('The GPU has too little memory to detect people in %d frames at once: from now on it gets %d.',
+                       len(pairs), half)
+        return self._boxes(pairs[:half]) + self._boxes(pairs[half:])
 
     def _people(self, sample: Any, frame: Frame) -> Boxes:
         from mmpose.evaluation.functional import nms

@@ -15,7 +15,9 @@ HARMLESS_LINES = ('Loads checkpoint by', )
 
 
 def mute_warnings() -> None:
-    """Leave out harmless warnings, where warnings are filtered at the time."""
+    """Leave out harmless warnings from now on, where warnings are filtered at the time. With the log at DEBUG, none."""
+    if logger.isEnabledFor(logging.DEBUG):
+        return
     for beginning in HARMLESS_WARNINGS:
         warnings.filterwarnings('ignore', message=beginning)
 

@@ -64,7 +64,6 @@ def _set_up_log(verbose: bool) -> None:
     """Log to stderr, from level DEBUG on with ``verbose``; without it, leave out harmless warnings of the stack."""
     log = logging.getLogger('rsn_mm')
     log.setLevel(logging.DEBUG if verbose else logging.NOTSET)
-    if not verbose:
-        mute_warnings()
-    elif not log.hasHandlers():
+    mute_warnings()
+    if verbose and not log.hasHandlers():
         logging.basicConfig(format='%(name)s: %(message)s')

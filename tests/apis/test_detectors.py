@@ -1,5 +1,6 @@
 """Boxes of a detector, of a COCO file, of the user."""
 import json
+import warnings
 from pathlib import Path
 from typing import Any, List
 
@@ -124,6 +125,14 @@ def test_boxes_of_a_detector_are_those_of_mmdet(tiny_detector: List[str], tiny, 
     assert len(result) + result.skipped_boxes == len(boxes)
 
 
+def test_a_detection_warns_of_nothing(tiny_detector: List[str], pictures: List[np.ndarray]) -> None:
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter('always')
+        detector = MMDetDetector(*tiny_detector, device='cpu')
+        detector(Frame('a', 0, pictures[0]), 0)
+    assert [str(one.message) for one in warned] == []
+
+
 def test_people_alone_are_taken_each_once_and_with_a_score(tiny_detector: List[str], monkeypatch) -> None:
     from mmdet.structures import DetDataSample
     from mmengine.structures import InstanceData
@@ -137,7 +146,7 @@ def test_people_alone_are_taken_each_once_and_with_a_score(tiny_detector: List[s
     np.testing.assert_allclose(people.scores, [.9, .6])
 
 
-def test_frames_of_one_size_make_a_batch(tiny_detector: List[str], pictures: List[np.ndarray], monkeypatch) -> None:
+def test_frames_of_one_size_make_a_batch(tiny_detector: List[str], pictures: List[np.ndarray], monkeypatch, caplog) -> None:
     """And have the boxes that each of them has alone."""
     detector = MMDetDetector(*tiny_detector, device='cpu', score_threshold=0.01, nms_threshold=0.5)
     assert detector.frames_at_once == 1, 'a CPU gains nothing by batches'
@@ -168,6 +177,7 @@ def test_frames_of_one_size_make_a_batch(tiny_detector: List[str], pictures: Lis
         for (boxes, scores), (expected_boxes, expected_scores) in zip(together, alone):
             np.testing.assert_allclose(boxes, expected_boxes, atol=1e-3)
             np.testing.assert_allclose(scores, expected_scores, atol=1e-5)
+    assert [record.args for record in caplog.records if 'too little memory' in record.msg] == [(2, 1)]
     with pytest.raises(torch.cuda.OutOfMemoryError):
         most = 0
         detector.detect(frames)
