@@ -98,10 +98,12 @@ class FusedConv(nn.Module):
             x, self.weight, add, factor, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
     def _nothing(self, x: Tensor) -> Tensor:
-        """Zeros of the output's size, channels last."""
-        sizes = ((size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1 for size, padding, dilation, kernel, stride
-                 in zip(x.shape[2:], self.padding, self.dilation, self.weight.shape[2:], self.stride))
-        return x.new_zeros(len(x), *sizes, len(self.weight)).permute(0, 3, 1, 2)
+        """Of the output's size, channels last, to be added 0 times: the input where it is as large, else zeros."""
+        height, width = ((size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1 for size, padding, dilation, kernel,
+                         stride in zip(x.shape[2:], self.padding, self.dilation, self.weight.shape[2:], self.stride))
+        if x.shape[1:] == (len(self.weight), height, width) and x.is_contiguous(memory_format=torch.channels_last):
+            return x  # it is read anyway, and nothing has to be filled; what is infinite in it is so in the output, too
+        return x.new_zeros(len(x), height, width, len(self.weight)).permute(0, 3, 1, 2)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> 'FusedConv':
         self._packed = None  # the weights move or change their type

@@ -354,6 +354,14 @@ def test_cudnn_gets_what_it_wants_in_its_order(monkeypatch: pytest.MonkeyPatch) 
     torch.testing.assert_close(conv(x), expected[0])
     torch.testing.assert_close(conv(x, add), expected[1])
 
+    # Most of RSN's convolutions keep the size: their own input is added 0 times, and no memory is filled.
+    keeping = fused_conv.FusedConv(nn.Conv2d(4, 4, 3, padding=1), relu=True)
+    given = x.contiguous(memory_format=torch.channels_last)
+    with Kernels() as kernels:
+        found = keeping(given)
+    torch.testing.assert_close(found, convolve(x, keeping.weight, keeping.bias, 1, 1).relu())
+    assert not [name for name in kernels.counts if 'zero' in name]
+
     calls: List[int] = []
 
     def refuse(*args: Any) -> None:
