@@ -102,7 +102,7 @@ class FusedConv(nn.Module):
         height, width = ((size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1 for size, padding, dilation, kernel,
                          stride in zip(x.shape[2:], self.padding, self.dilation, self.weight.shape[2:], self.stride))
         if x.shape[1:] == (len(self.weight), height, width) and x.is_contiguous(memory_format=torch.channels_last):
-            return x  # it is read anyway, and nothing has to be filled; what is infinite in it is so in the output, too
+            return x  # nothing has to be filled; what is infinite in it spoils the output either way
         return x.new_zeros(len(x), height, width, len(self.weight)).permute(0, 3, 1, 2)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> 'FusedConv':
